@@ -1,0 +1,144 @@
+//! What `mfactl` and `mfad` tell each other about factors, users and the daemon itself.
+//!
+//! Times are seconds since the epoch (UTC). Nothing here is a secret but the offer of an enrollment, which is shown once.
+
+use zbus::{DeserializeDict, SerializeDict, Type};
+
+/// One factor of a user, without its secret.
+#[derive(Debug, Clone, PartialEq, Eq, SerializeDict, DeserializeDict, Type)]
+#[zbus(signature = "dict", rename_all = "kebab-case")]
+pub struct CredentialInfo {
+    /// Unique in the store.
+    pub id: String,
+    /// `totp`, `hotp` or `backup-codes`.
+    pub kind: String,
+    /// What the user calls it.
+    pub name: String,
+    /// When it was enrolled.
+    pub created: i64,
+    /// When it last let its user in.
+    pub last_used: Option<i64>,
+    /// Parameters worth showing: algorithm, digits and period, as in `SHA1, 6 digits, 30 s`.
+    pub detail: Option<String>,
+    /// For backup codes: how many are left.
+    pub left: Option<u32>,
+}
+
+/// How much of a guessing budget is spent.
+#[derive(Debug, Clone, PartialEq, Eq, SerializeDict, DeserializeDict, Type)]
+#[zbus(signature = "dict", rename_all = "kebab-case")]
+pub struct BudgetInfo {
+    /// `otp` or `backup-codes`.
+    pub class: String,
+    /// Failures in the last 30 days.
+    pub failures: u32,
+    /// How many failures in 30 days disable the class.
+    pub limit: u32,
+    /// Until when a lane is delayed, if any is; the latest of them.
+    pub delayed_until: Option<i64>,
+    /// The class accepts nothing until an administrator unlocks it.
+    pub disabled: bool,
+}
+
+/// A user as the daemon knows them.
+#[derive(Debug, Clone, PartialEq, Eq, SerializeDict, DeserializeDict, Type)]
+#[zbus(signature = "dict", rename_all = "kebab-case")]
+pub struct UserInfo {
+    /// Login name.
+    pub user: String,
+    /// Numeric id at enrollment.
+    pub uid: u32,
+    /// Whether at least one factor can be used.
+    pub enrolled: bool,
+    /// Factors, oldest first.
+    pub credentials: Vec<CredentialInfo>,
+    /// Guessing budgets.
+    pub budgets: Vec<BudgetInfo>,
+    /// When the last login with a second factor was completed.
+    pub last_login: Option<i64>,
+}
+
+/// What to enroll. Unset fields take the defaults of `mfad.toml`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, SerializeDict, DeserializeDict, Type)]
+#[zbus(signature = "dict", rename_all = "kebab-case")]
+pub struct EnrollmentOptions {
+    /// What the user will call it; made unique if left out.
+    pub name: Option<String>,
+    /// `SHA1`, `SHA256` or `SHA512`.
+    pub algorithm: Option<String>,
+    /// 6 to 8.
+    pub digits: Option<u32>,
+    /// TOTP period in seconds, 15 to 120.
+    pub period: Option<u32>,
+}
+
+/// What a new factor's owner must see once. It holds secrets: show it, never log it.
+#[derive(Clone, Default, PartialEq, Eq, SerializeDict, DeserializeDict, Type)]
+#[zbus(signature = "dict", rename_all = "kebab-case")]
+pub struct EnrollmentOffer {
+    /// Names the enrollment in `Confirm`; for an administrator's enrollment, the new credential.
+    pub id: String,
+    /// `totp`, `hotp` or `backup-codes`.
+    pub kind: String,
+    /// What it will be called.
+    pub name: String,
+    /// `otpauth://` URI for TOTP and HOTP.
+    pub uri: Option<String>,
+    /// Base32 secret of TOTP and HOTP, for typing.
+    pub secret: Option<String>,
+    /// Backup codes, in order.
+    pub codes: Option<Vec<String>>,
+}
+
+impl std::fmt::Debug for EnrollmentOffer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EnrollmentOffer")
+            .field("id", &self.id)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Which audit records to return.
+#[derive(Debug, Clone, Default, PartialEq, Eq, SerializeDict, DeserializeDict, Type)]
+#[zbus(signature = "dict", rename_all = "kebab-case")]
+pub struct AuditQuery {
+    /// Only this user's.
+    pub user: Option<String>,
+    /// Only those at or after this time.
+    pub since: Option<i64>,
+    /// Only those with a greater sequence number (to follow).
+    pub after: Option<i64>,
+    /// At most so many, the newest ones; 1 to 1,000.
+    pub limit: Option<u32>,
+}
+
+/// How the daemon is.
+#[derive(Debug, Clone, PartialEq, Eq, SerializeDict, DeserializeDict, Type)]
+#[zbus(signature = "dict", rename_all = "kebab-case")]
+pub struct DaemonStatus {
+    /// Version of the package.
+    pub version: String,
+    /// Protocol spoken.
+    pub protocol: u32,
+    /// When it was started.
+    pub started: i64,
+    /// Users with at least one factor.
+    pub enrolled: u64,
+    /// Dialogues in progress.
+    pub sessions: u32,
+    /// Rules in force.
+    pub rules: u32,
+    /// What is wrong and what to do, a line each; empty when all is well.
+    pub problems: Vec<String>,
+}
+
+/// What a reload did.
+#[derive(Debug, Clone, PartialEq, Eq, SerializeDict, DeserializeDict, Type)]
+#[zbus(signature = "dict", rename_all = "kebab-case")]
+pub struct ReloadReport {
+    /// Whether the files on disk are now in force.
+    pub applied: bool,
+    /// What is wrong with them, as `file:line:column: what`.
+    pub errors: Vec<String>,
+}
