@@ -84,7 +84,7 @@ impl Style {
 pub struct Message {
     /// How to show it.
     pub style: Style,
-    /// What to show: printable UTF-8, with `\n` allowed in an enrollment's QR code only.
+    /// What to show: one line of printable UTF-8.
     pub text: String,
 }
 

@@ -36,10 +36,10 @@ pub mod limits {
     pub const SSH_AUTH_INFO: usize = 16 * 1024;
     /// Longest answer to one prompt, in bytes. A longer one is cut here and can match nothing.
     pub const ANSWER: usize = 512;
-    /// Most messages in one step, and so most answers to it.
-    pub const MESSAGES: usize = 16;
-    /// Longest text of one prompt or line shown, in bytes: an enrollment QR code is the largest.
-    pub const MESSAGE: usize = 8 * 1024;
+    /// Most messages in one step, and so most answers to it: an enrollment QR code takes one a line.
+    pub const MESSAGES: usize = 64;
+    /// Longest text of one prompt or line shown, in bytes.
+    pub const MESSAGE: usize = 512;
     /// Most steps of one dialogue before the module gives up.
     pub const STEPS: usize = 64;
     /// Largest D-Bus message that `mfad` reads from a login socket, in bytes.

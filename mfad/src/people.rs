@@ -1,0 +1,142 @@
+//! Looks people up in the system's databases (NSS), bounded in time, in number and in memory.
+//!
+//! NSS may ask LDAP, and may even come back to PAM and so to us (security note 24 in docs/threat-model.md): a look-up
+//! runs on a thread of its own, gives up after a second, and its result is remembered for a few seconds.
+
+use std::{
+    collections::HashMap,
+    ffi::CString,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use nix::unistd::{Gid, Group, User, getgrouplist};
+use tokio::sync::Semaphore;
+
+/// How long a login waits for the name service.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long an answer is remembered.
+const MEMORY: Duration = Duration::from_secs(10);
+/// How many answers are remembered.
+const REMEMBERED: usize = 4096;
+/// How many look-ups may be stuck at once.
+const AT_ONCE: usize = 8;
+/// Most groups of one person that a policy looks at.
+const GROUPS: usize = 1024;
+
+/// An account of this system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Login name, as the name service spells it.
+    pub name: String,
+    /// Numeric id.
+    pub uid: u32,
+    /// Names of all groups, primary first.
+    pub groups: Arc<[String]>,
+}
+
+/// The name service did not answer in time, or failed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NoAnswer;
+
+/// The system's people.
+pub struct People {
+    remembered: Mutex<HashMap<String, (Instant, Option<Account>)>>,
+    slots: Arc<Semaphore>,
+}
+
+impl Default for People {
+    fn default() -> Self {
+        Self { remembered: Mutex::default(), slots: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+}
+
+impl People {
+    /// The account of that login name; `None` where there is none.
+    pub async fn named(&self, name: &str) -> Result<Option<Account>, NoAnswer> {
+        if let Some(known) = self.recall(name) {
+            return Ok(known);
+        }
+        let wanted = name.to_owned();
+        let found = self.ask(move || account(User::from_name(&wanted))).await?;
+        self.remember(name, found.clone());
+        Ok(found)
+    }
+
+    /// The login name of a uid; `None` where there is none.
+    pub async fn with_uid(&self, uid: u32) -> Result<Option<Account>, NoAnswer> {
+        self.ask(move || account(User::from_uid(uid.into()))).await
+    }
+
+    async fn ask<F>(&self, look_up: F) -> Result<Option<Account>, NoAnswer>
+    where
+        F: FnOnce() -> Result<Option<Account>, NoAnswer> + Send + 'static,
+    {
+        // A stuck look-up keeps its slot until the name service lets go, so that a dead directory server costs
+        // AT_ONCE threads and no more.
+        let slot = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| NoAnswer)?;
+        let looked_up = tokio::task::spawn_blocking(move || {
+            let found = look_up();
+            drop(slot);
+            found
+        });
+        tokio::time::timeout(PATIENCE, looked_up).await.map_err(|_| NoAnswer)?.map_err(|_| NoAnswer)?
+    }
+
+    fn recall(&self, name: &str) -> Option<Option<Account>> {
+        let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        remembered.get(name).filter(|(since, _)| since.elapsed() < MEMORY).map(|(_, account)| account.clone())
+    }
+
+    fn remember(&self, name: &str, account: Option<Account>) {
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        if remembered.len() >= REMEMBERED {
+            remembered.retain(|_, (since, _)| since.elapsed() < MEMORY);
+        }
+        if remembered.len() < REMEMBERED {
+            remembered.insert(name.to_owned(), (Instant::now(), account));
+        }
+    }
+
+    /// Forgets everything, so that an administrator's change counts at once (SIGHUP).
+    pub fn forget(&self) {
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+fn account(user: nix::Result<Option<User>>) -> Result<Option<Account>, NoAnswer> {
+    let Some(user) = user.map_err(|_| NoAnswer)? else { return Ok(None) };
+    let name = CString::new(user.name.as_bytes()).map_err(|_| NoAnswer)?;
+    let gids = getgrouplist(&name, user.gid).map_err(|_| NoAnswer)?;
+    let groups = gids.into_iter().take(GROUPS).filter_map(group_name).collect();
+    Ok(Some(Account { name: user.name, uid: user.uid.as_raw(), groups }))
+}
+
+fn group_name(gid: Gid) -> Option<String> {
+    Group::from_gid(gid).ok().flatten().map(|group| group.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn root_is_known_and_nonsense_is_not() {
+        let people = People::default();
+        let root = people.named("root").await.unwrap().unwrap();
+        assert_eq!((root.uid, root.groups.first().map(String::as_str)), (0, Some("root")));
+        assert_eq!(people.named("no-such-person-here").await, Ok(None));
+        assert_eq!(people.named("no-such-person-here").await, Ok(None), "remembered");
+        assert_eq!(people.with_uid(0).await.unwrap().unwrap().name, "root");
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_stuck_name_service_is_an_error_not_a_wait() {
+        let people = People::default();
+        let hang = || {
+            std::thread::sleep(PATIENCE + Duration::from_millis(300));
+            Ok(None)
+        };
+        assert_eq!(people.ask(hang).await, Err(NoAnswer));
+    }
+}

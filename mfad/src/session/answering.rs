@@ -1,0 +1,221 @@
+//! An answer's way: sorted by form, judged by the store in one durable transaction, and turned into the next step.
+
+use std::time::{Duration, Instant};
+
+use mfad_protocol::{Message, State, Step, Style};
+
+use super::{
+    Caller,
+    dialogue::{Dialogue, Heard, Next},
+    grant::Earned,
+    logins::{Running, Stage, visible},
+    verdict::Play,
+};
+use crate::{
+    audit::{Event, Record},
+    clock::Now,
+    engine::{Engine, REALM},
+    factor::{
+        answer::Answer,
+        backup::{BackupGuess, open_set},
+        otp::{OtpGuess, identity},
+    },
+    store::{Attempt, Guess, Judgement, Kind, Person, StoreError},
+    throttle::Class,
+};
+
+/// Every refusal takes at least so long from the answer on, whatever it was refused for: it covers what the work
+/// behind different refusals takes (the longest is a backup code's hash).
+const REFUSAL: Duration = Duration::from_millis(100);
+/// How long an answer waits for its turn to be hashed.
+const HASHING_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The daemon could not judge.
+#[derive(Debug)]
+enum Failure {
+    Store(StoreError),
+    Busy,
+}
+
+impl Engine {
+    /// Answers a dialogue's prompt. A dialogue that is not this caller's, or not there, is refused like a wrong code.
+    pub async fn respond(&self, caller: &Caller, session: &str, answers: Vec<Vec<u8>>) -> Step {
+        let heard_at = Instant::now();
+        let Some((mut running, expires)) = self.registry.take(session, caller, heard_at) else {
+            return Self::refuse(heard_at).await;
+        };
+        let [typed] = answers.as_slice() else { return Self::refuse(heard_at).await };
+        let answer = Answer::sort(typed);
+        drop(zeroize::Zeroizing::new(answers));
+        let step = match running.stage {
+            Stage::Code(_) => self.answer_code(caller, &mut running, answer, heard_at).await,
+            Stage::Enroll(_) => self.answer_enrollment(caller, &mut running, &answer, heard_at).await,
+        };
+        if !step.state.is_final() {
+            self.registry.put_back(session, caller, running, expires);
+        }
+        step
+    }
+
+    async fn answer_code(&self, caller: &Caller, running: &mut Running, answer: Answer, heard_at: Instant) -> Step {
+        let now = self.now();
+        let Stage::Code(dialogue) = &running.stage else { return Self::refuse(heard_at).await };
+        let judged = match dialogue.play {
+            Play::Decoy(_) if running.facts.decoy => Ok(Heard::NotRight),
+            Play::Formality => Ok(Heard::NotRight),
+            Play::Decoy(_) | Play::Earnest => self.judge(running, dialogue, answer, now).await,
+        };
+        let heard = match judged {
+            Ok(heard) => heard,
+            Err(failure) => {
+                self.report(running, failure, now);
+                return Step::of(State::Unavailable);
+            }
+        };
+        let Stage::Code(dialogue) = &mut running.stage else { return Self::refuse(heard_at).await };
+        let next = dialogue.hear(heard);
+        let prompt = running.loaded.settings.prompt.text.clone();
+        match next {
+            Next::Granted => self.granted(caller, running, now).await,
+            Next::Another => ask(format!("One more, of another kind. {prompt}")),
+            Next::Denied => Self::refuse(heard_at).await,
+            Next::Again => {
+                Self::pad(heard_at).await;
+                ask(prompt)
+            }
+            Next::NotRequired => {
+                Self::pad(heard_at).await;
+                let grant = self.grant(caller, &running.facts, Earned::NotRequired, now);
+                Step { grant, ..Step::of(State::NotRequired) }
+            }
+        }
+    }
+
+    /// Has the store judge an answer. The answer for nobody makes the same way as any other.
+    async fn judge(&self, running: &Running, dialogue: &Dialogue, answer: Answer, now: Now) -> Result<Heard, Failure> {
+        let class = match &answer {
+            Answer::NoGuess => return Ok(self.shrug(running, now)),
+            Answer::Code(_) | Answer::TwoCodes(..) => Class::Otp,
+            Answer::Backup(_) => Class::BackupCodes,
+        };
+        let guess: Box<dyn Guess> = if let Answer::Backup(code) = &answer {
+            self.hash(running, dialogue, code.clone()).await?
+        } else {
+            Box::new(OtpGuess {
+                answer,
+                person: running.person.as_ref().map(|(_, key)| key.clone()),
+                allowed: dialogue.allowed.clone(),
+                windows: Self::windows(&running.loaded),
+                now,
+                keyring: std::sync::Arc::clone(&self.keyring),
+                decoy: std::sync::Arc::clone(&self.decoy.otp),
+            })
+        };
+        let mut record = running.facts.record(now.wall, Event::Authentication, "");
+        record.rule.clone_from(&running.rule);
+        if let Play::Decoy(why) = dialogue.play {
+            record.detail = Some(why.to_owned());
+        }
+        let attempt = Attempt {
+            person: running.person.as_ref().map(|(id, _)| *id),
+            class,
+            place: running.facts.place,
+            now,
+            record: record.clone(),
+        };
+        let judgement = self.store.judge(attempt, guess).await.map_err(Failure::Store)?;
+        Ok(self.tell(record, judgement, class))
+    }
+
+    /// Sends what came of an answer to syslog (the store has its own record by now).
+    fn tell(&self, mut record: Record, judgement: Judgement, class: Class) -> Heard {
+        let (outcome, factor, heard) = match judgement {
+            Judgement::Accepted { kind, name } => ("granted", format!("{} {name}", kind.word()), Heard::Right(kind)),
+            Judgement::Wrong => ("wrong", class.word().to_owned(), Heard::NotRight),
+            Judgement::NotEvaluated(_) => ("not-evaluated", class.word().to_owned(), Heard::NotRight),
+        };
+        outcome.clone_into(&mut record.outcome);
+        record.factor = Some(factor);
+        self.trail.send(&record);
+        heard
+    }
+
+    /// An answer that can be no code (sshd's junk, a password, nothing): it costs nothing.
+    fn shrug(&self, running: &Running, now: Now) -> Heard {
+        let mut record = running.facts.record(now.wall, Event::Authentication, "no-guess");
+        record.rule.clone_from(&running.rule);
+        self.note(record);
+        Heard::NotRight
+    }
+
+    /// Hashes a backup code beside the event loop, at most two at once.
+    async fn hash(&self, running: &Running, dialogue: &Dialogue, code: String) -> Result<Box<dyn Guess>, Failure> {
+        let code = zeroize::Zeroizing::new(code);
+        let allowed = dialogue.allowed.contains(Kind::BackupCodes);
+        let person = self.person(running).await?;
+        let set = person
+            .and_then(|person| {
+                open_set(&person.credentials, &self.keyring, |set| identity(&person.key, set.kind, set.id))
+            })
+            .unwrap_or_else(|| self.decoy.set.clone());
+        let turn = tokio::time::timeout(HASHING_PATIENCE, self.hashing.acquire()).await;
+        let _turn = turn.map_err(|_| Failure::Busy)?.map_err(|_| Failure::Busy)?;
+        let keyring = std::sync::Arc::clone(&self.keyring);
+        let digest = tokio::task::spawn_blocking(move || set.digest(&keyring, &code)).await;
+        let digest = digest.map_err(|_| Failure::Busy)?.map_err(|_| Failure::Busy)?;
+        Ok(Box::new(BackupGuess::new(digest, allowed)))
+    }
+
+    async fn person(&self, running: &Running) -> Result<Option<Person>, Failure> {
+        let Some((_, key)) = &running.person else { return Ok(None) };
+        self.store.find_person(REALM, &key.name).await.map_err(Failure::Store)
+    }
+
+    async fn granted(&self, caller: &Caller, running: &Running, now: Now) -> Step {
+        let Some((person, _)) = &running.person else { return Step::of(State::Denied) };
+        let earned = Earned::Proven { person: *person, place: running.facts.place, enrollment: None };
+        let Some(grant) = self.grant(caller, &running.facts, earned, now) else {
+            return Step::of(State::Unavailable);
+        };
+        Step { messages: self.codes_left(running).await, grant: Some(grant), ..Step::of(State::Granted) }
+    }
+
+    /// After a backup code: how many are left.
+    async fn codes_left(&self, running: &Running) -> Vec<Message> {
+        let Stage::Code(dialogue) = &running.stage else { return Vec::new() };
+        if dialogue.allowed.contains(Kind::BackupCodes) {
+            return Vec::new();
+        }
+        let Ok(Some(person)) = self.person(running).await else { return Vec::new() };
+        let left: usize = person.credentials.iter().map(|credential| credential.codes.len()).sum();
+        let text = match left {
+            0 => "That was your last backup code. Make new ones: mfactl codes".to_owned(),
+            1 => "1 backup code left. Make new ones: mfactl codes".to_owned(),
+            left => format!("{left} backup codes left."),
+        };
+        vec![Message { style: Style::Info, text }]
+    }
+
+    fn report(&self, running: &Running, failure: Failure, now: Now) {
+        let mut record = running.facts.record(now.wall, Event::Alarm, "unavailable");
+        record.detail = Some(match failure {
+            Failure::Store(error) => error.to_string(),
+            Failure::Busy => "too many backup codes are being checked at once".to_owned(),
+        });
+        self.trail.send(&record);
+    }
+
+    /// Refuses, no sooner than any other refusal.
+    pub(super) async fn refuse(heard_at: Instant) -> Step {
+        Self::pad(heard_at).await;
+        Step::of(State::Denied)
+    }
+
+    pub(super) async fn pad(heard_at: Instant) {
+        tokio::time::sleep_until((heard_at + REFUSAL).into()).await;
+    }
+}
+
+pub(super) fn ask(prompt: String) -> Step {
+    Step { messages: vec![visible(prompt)], ..Step::of(State::Continue) }
+}

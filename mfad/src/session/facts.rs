@@ -1,0 +1,322 @@
+//! What is known about a login, derived from the module's context and the caller's credentials alone. Pure.
+
+use std::net::IpAddr;
+
+use mfad_protocol::{Context, Hook, limits, printable};
+
+use super::Caller;
+use crate::{
+    audit::{Event, Record},
+    throttle::Place,
+};
+
+/// The service name of `mfactl`'s own proofs: what a user must pass before changing their factors.
+pub const SELF_SERVICE: &str = "mfactl";
+
+/// A login as the daemon sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// Which entry point asks.
+    pub hook: Hook,
+    /// PAM service, lower case.
+    pub service: String,
+    /// Who wants in; `None` where the name cannot be anybody's (empty, too long, control characters, `:` or `/`).
+    pub user: Option<String>,
+    /// Where from, for the throttle.
+    pub place: Place,
+    /// The far end's address, for the policy.
+    pub address: Option<IpAddr>,
+    /// A console of this machine.
+    pub local: bool,
+    /// Whether a first factor stands before the module.
+    pub first_factor: FirstFactor,
+    /// Real uid of the host process.
+    pub real_uid: Option<u32>,
+    /// Evaluate nothing, charge nothing, refuse.
+    pub decoy: bool,
+    /// A login without a grant must be judged here.
+    pub guarded: bool,
+    /// The grant presented.
+    pub grant: Option<String>,
+    shown: Shown,
+}
+
+/// Foreign text made fit for the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Shown {
+    user: String,
+    rhost: Option<String>,
+    tty: Option<String>,
+    by: u32,
+}
+
+/// What is known of the first factor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirstFactor {
+    /// Nothing: the module may stand first in the stack.
+    Unknown,
+    /// The stack says that a password module stands before; in a `required` stack it may have failed.
+    Password,
+    /// sshd has verified a public key.
+    PublicKey,
+    /// sshd has verified something else (a password, a host key).
+    OtherSsh,
+}
+
+impl FirstFactor {
+    /// Whether anything stands before the module.
+    pub const fn is_there(self) -> bool {
+        !matches!(self, Self::Unknown)
+    }
+}
+
+/// Why a context cannot be served at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unservable {
+    /// The module speaks a protocol that this daemon does not.
+    Protocol(u32),
+    /// No hook, no service, or a text over its bound.
+    Malformed,
+}
+
+impl Facts {
+    /// Derives the facts.
+    pub fn derive(context: Context, caller: &Caller) -> Result<Self, Unservable> {
+        if !mfad_protocol::serves(context.protocol) {
+            return Err(Unservable::Protocol(context.protocol));
+        }
+        let hook = context.hook.ok_or(Unservable::Malformed)?;
+        let bounded = |text: &Option<String>, limit| text.as_ref().is_none_or(|text: &String| text.len() <= limit);
+        let within = bounded(&context.rhost, limits::TEXT)
+            && bounded(&context.tty, limits::TEXT)
+            && bounded(&context.ruser, limits::TEXT)
+            && bounded(&context.ssh_connection, limits::TEXT)
+            && bounded(&context.grant, limits::TEXT)
+            && bounded(&context.ssh_auth_info, limits::SSH_AUTH_INFO);
+        if !within || context.service.is_empty() || context.service.len() > limits::TEXT {
+            return Err(Unservable::Malformed);
+        }
+        let real_uid = if caller.is_root() { context.real_uid } else { Some(caller.uid) };
+        let rhost = context.rhost.filter(|rhost| !rhost.is_empty());
+        let address = far_end(rhost.as_deref(), context.ssh_connection.as_deref());
+        let far = rhost.is_some() || address.is_some();
+        Ok(Self {
+            hook,
+            service: context.service.to_ascii_lowercase(),
+            place: if far { Place::Remote(address.map(network_of)) } else { Place::Local },
+            address,
+            local: !far && context.tty.as_deref().is_some_and(is_console),
+            first_factor: first_factor(context.ssh_auth_info.as_deref(), context.after_password == Some(true)),
+            real_uid,
+            decoy: context.decoy == Some(true),
+            guarded: context.guarded == Some(true),
+            grant: context.grant,
+            shown: Shown {
+                user: printable(&context.user),
+                rhost: rhost.map(|text| printable(&text)),
+                tty: context.tty.filter(|tty| !tty.is_empty()).map(|text| printable(&text)),
+                by: caller.uid,
+            },
+            user: Some(context.user).filter(|user| is_name(user)),
+        })
+    }
+
+    /// Settles the place once the subject's uid is known: a host program that runs for its own user (sudo, a screen
+    /// locker) has a lane of its own, and one that runs for somebody else (su) counts as a stranger, so that neither
+    /// malware in a session nor another local user can keep the owner out at the door.
+    pub fn settle_place(&mut self, subject_uid: Option<u32>) {
+        if self.place != Place::Local {
+            return;
+        }
+        self.place = match self.real_uid {
+            None | Some(0) => Place::Local,
+            Some(uid) if Some(uid) == subject_uid => Place::SelfService,
+            Some(_) => Place::Remote(None),
+        };
+    }
+
+    /// Whether a replay hint may be given: it tells that the owner logged in within the last half minute, which only
+    /// somebody who has proven a key, or the owner's own session, may learn.
+    pub fn may_hint(&self, subject_uid: u32) -> bool {
+        self.first_factor == FirstFactor::PublicKey
+            || (subject_uid != 0 && self.real_uid == Some(subject_uid) && self.address.is_none())
+    }
+
+    /// An audit record about this login.
+    pub fn record(&self, time: i64, event: Event, outcome: &str) -> Record {
+        Record {
+            time,
+            event,
+            outcome: outcome.to_owned(),
+            user: Some(self.shown.user.clone()),
+            service: Some(printable(&self.service)),
+            rhost: self.shown.rhost.clone(),
+            tty: self.shown.tty.clone(),
+            factor: None,
+            rule: None,
+            by: Some(self.shown.by),
+            detail: None,
+        }
+    }
+}
+
+/// Whether `name` can be a login name at all. The rest is the name service's business.
+fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= limits::USER
+        && !name.chars().any(|c| c == ':' || c == '/' || c == '\u{FFFD}')
+        && printable(name) == name
+}
+
+/// The address of the far end: sshd's own variable first (`PAM_RHOST` may be a name), mapped IPv4 made IPv4.
+fn far_end(rhost: Option<&str>, ssh_connection: Option<&str>) -> Option<IpAddr> {
+    let from_sshd = ssh_connection.and_then(|connection| connection.split(' ').next());
+    let unscoped = |text: &str| text.split('%').next().unwrap_or_default().parse::<IpAddr>().ok();
+    from_sshd.and_then(unscoped).or_else(|| rhost.and_then(unscoped)).map(|address| address.to_canonical())
+}
+
+/// What a source is known by: an IPv4 address, or the /64 that an IPv6 host can roam in.
+fn network_of(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(std::net::Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+    }
+}
+
+/// A virtual console, `console`, or a serial or hypervisor console; never a pseudo-terminal.
+fn is_console(tty: &str) -> bool {
+    let name = tty.strip_prefix("/dev/").unwrap_or(tty);
+    let numbered = |prefix| {
+        name.strip_prefix(prefix)
+            .is_some_and(|rest: &str| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    name == "console" || numbered("tty") || numbered("ttyS") || numbered("hvc")
+}
+
+fn first_factor(ssh_auth_info: Option<&str>, after_password: bool) -> FirstFactor {
+    let methods = ssh_auth_info.unwrap_or_default();
+    if methods.lines().any(|line| line.starts_with("publickey ")) {
+        FirstFactor::PublicKey
+    } else if methods.lines().any(|line| !line.is_empty() && !line.starts_with("keyboard-interactive")) {
+        FirstFactor::OtherSsh
+    } else if after_password {
+        FirstFactor::Password
+    } else {
+        FirstFactor::Unknown
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::Connection;
+
+    fn root() -> Caller {
+        Caller { uid: 0, connection: Connection::Peer(1) }
+    }
+
+    fn context(edit: impl FnOnce(&mut Context)) -> Context {
+        let mut context = Context {
+            protocol: mfad_protocol::PROTOCOL,
+            hook: Some(Hook::Auth),
+            service: "sshd".into(),
+            user: "alice".into(),
+            ..Context::default()
+        };
+        edit(&mut context);
+        context
+    }
+
+    fn facts(edit: impl FnOnce(&mut Context)) -> Facts {
+        Facts::derive(context(edit), &root()).unwrap()
+    }
+
+    #[test]
+    fn another_protocol_is_not_served() {
+        for protocol in [0, mfad_protocol::PROTOCOL + 1, u32::MAX] {
+            let context = context(|c| c.protocol = protocol);
+            assert_eq!(Facts::derive(context, &root()), Err(Unservable::Protocol(protocol)));
+        }
+    }
+
+    #[test]
+    fn names_that_are_nobodys_are_no_names() {
+        let long = "x".repeat(4096);
+        for name in ["", "a\nb", "a:b", "../etc", "\u{1b}[2J", "a\0b", "al\u{202E}ice", "\u{FFFD}", &long] {
+            assert_eq!(facts(|c| c.user = name.into()).user, None, "{name:?}");
+        }
+        assert_eq!(facts(|_| ()).user.as_deref(), Some("alice"));
+    }
+
+    #[test]
+    fn mapped_ipv4_is_ipv4_and_ipv6_counts_by_its_64() {
+        let mapped = facts(|c| c.rhost = Some("::ffff:192.0.2.7".into()));
+        assert_eq!(mapped.address, "192.0.2.7".parse().ok());
+        let six = facts(|c| c.rhost = Some("2001:db8:1:2:3:4:5:6".into()));
+        assert_eq!(six.place, Place::Remote("2001:db8:1:2::".parse().ok()));
+        let named = facts(|c| {
+            c.rhost = Some("client.example".into());
+            c.ssh_connection = Some("198.51.100.4 5555 192.0.2.1 22".into());
+        });
+        assert_eq!(named.place, Place::Remote("198.51.100.4".parse().ok()));
+        assert_eq!(facts(|c| c.rhost = Some("client.example".into())).place, Place::Remote(None));
+    }
+
+    #[test]
+    fn only_a_console_without_a_far_end_is_local() {
+        for (tty, local) in [("tty1", true), ("/dev/tty63", true), ("hvc0", true), ("ttyS0", true), ("pts/0", false),
+            ("/dev/pts/3", false), ("ssh", false), ("tty", false), ("ttyACM0x", false)] {
+            assert_eq!(facts(|c| c.tty = Some(tty.into())).local, local, "{tty}");
+        }
+        let far = facts(|c| {
+            c.tty = Some("tty1".into());
+            c.rhost = Some("192.0.2.1".into());
+        });
+        assert!(!far.local);
+    }
+
+    #[test]
+    fn places_are_settled_by_who_runs_the_host() {
+        for (real_uid, subject, place) in [
+            (Some(0), Some(1000), Place::Local),
+            (Some(1000), Some(1000), Place::SelfService),
+            (Some(1001), Some(1000), Place::Remote(None)),
+            (Some(1001), None, Place::Remote(None)),
+        ] {
+            let mut facts = facts(|c| c.real_uid = real_uid);
+            facts.settle_place(subject);
+            assert_eq!(facts.place, place);
+        }
+    }
+
+    #[test]
+    fn a_caller_that_is_not_root_cannot_state_a_uid() {
+        let caller = Caller { uid: 1000, connection: Connection::Peer(1) };
+        let facts = Facts::derive(context(|c| c.real_uid = Some(0)), &caller).unwrap();
+        assert_eq!(facts.real_uid, Some(1000));
+    }
+
+    #[test]
+    fn first_factors_come_from_sshd_or_the_stack() {
+        let info = |text: &str| first_factor(Some(text), false);
+        assert_eq!(info("publickey ssh-ed25519 AAAA"), FirstFactor::PublicKey);
+        assert_eq!(info("password\n"), FirstFactor::OtherSsh);
+        assert_eq!(info("keyboard-interactive/pam"), FirstFactor::Unknown);
+        assert_eq!(first_factor(None, true), FirstFactor::Password);
+        assert_eq!(first_factor(Some(""), false), FirstFactor::Unknown);
+    }
+
+    #[test]
+    fn hostile_text_reaches_no_record() {
+        let record = facts(|c| {
+            c.user = "x\nSep 1 sshd: Accepted".into();
+            c.rhost = Some("\u{1b}]0;pwned\u{7}".into());
+        })
+        .record(0, Event::Authentication, "denied");
+        let json = serde_json::to_string(&record).unwrap();
+        assert!(!json.chars().any(char::is_control), "{json}");
+    }
+}

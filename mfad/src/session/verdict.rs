@@ -1,0 +1,156 @@
+//! From facts and policy to the course that a login takes. Pure: a table in code, read from top to bottom.
+
+use mfad_protocol::Hook;
+use policy::{Decision, Requirement, Unenrolled, UnenrolledAction, Verdict};
+
+use super::facts::{Facts, SELF_SERVICE};
+use crate::{
+    factor::Allowed,
+    people::Account,
+    store::{Person, Standing},
+};
+
+/// Who wants in, as far as the system and the store know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// Nobody of that name, or a name that the caller may not ask for.
+    Nobody,
+    /// An account without a factor in use.
+    NotEnrolled(Account),
+    /// An account with at least one.
+    Enrolled(Account, Person),
+    /// The store knows the name under another uid: a recreated account.
+    Stranger(Account),
+}
+
+impl Subject {
+    /// Sorts an account and what the store has under its name.
+    pub fn of(account: Account, person: Option<Person>) -> Self {
+        match person {
+            Some(person) if person.key.uid != account.uid => Self::Stranger(account),
+            Some(person) if person.credentials.iter().any(|credential| credential.standing == Standing::Active) => {
+                Self::Enrolled(account, person)
+            }
+            _ => Self::NotEnrolled(account),
+        }
+    }
+
+    /// The account's uid, if there is one.
+    pub fn uid(&self) -> Option<u32> {
+        match self {
+            Self::Nobody => None,
+            Self::NotEnrolled(account) | Self::Enrolled(account, _) | Self::Stranger(account) => Some(account.uid),
+        }
+    }
+
+    /// The account's groups.
+    pub fn groups(&self) -> &[String] {
+        match self {
+            Self::Nobody => &[],
+            Self::NotEnrolled(account) | Self::Enrolled(account, _) | Self::Stranger(account) => &account.groups,
+        }
+    }
+}
+
+/// How a prompt is meant. All three look alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Play {
+    /// The answer decides.
+    Earnest,
+    /// No answer is right; says why, for the audit log.
+    Decoy(&'static str),
+    /// Any answer leads to "not required": somebody not enrolled, whom the policy lets in, before anything is proven.
+    Formality,
+}
+
+/// What a login goes through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Course {
+    /// No second factor. `remind` if the person should hear that they have none.
+    Pass {
+        /// Whether to say that a factor should be enrolled, and until when (seconds since the epoch).
+        remind: Option<Option<i64>>,
+    },
+    /// A prompt.
+    Ask {
+        /// How it is meant.
+        play: Play,
+        /// What may answer it.
+        allowed: Allowed,
+        /// How many distinct kinds must be proven.
+        count: u8,
+    },
+    /// Enrollment in the login itself.
+    Enroll,
+}
+
+/// What a login at a point where nobody can be prompted gets (account and session phases of a guarded service).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Gate {
+    /// In, with a reminder as in [`Course::Pass`].
+    Open(Option<Option<i64>>),
+    /// Refused; says why, for the audit log.
+    Shut(&'static str),
+}
+
+/// The course of an auth phase or a password change. `unenrolled` says what becomes of those without a factor, `wall`
+/// is the time it is compared with.
+pub fn course(facts: &Facts, subject: &Subject, decision: &Decision, unenrolled: Unenrolled, wall: i64) -> Course {
+    let decoy = |why| Course::Ask { play: Play::Decoy(why), allowed: Allowed::default(), count: 1 };
+    if facts.decoy {
+        return decoy("the first factor had failed");
+    }
+    let requirement = match (&decision.verdict, facts.service == SELF_SERVICE) {
+        (Verdict::Deny, _) => return decoy("the policy denies"),
+        // A user's proof before changing factors is never waived: the policy speaks of logins.
+        (Verdict::NotRequired, false) => return Course::Pass { remind: None },
+        (Verdict::NotRequired, true) => &Requirement { any: Vec::new(), count: 1 },
+        (Verdict::Require(requirement), _) => requirement,
+    };
+    match subject {
+        Subject::Nobody => decoy("no such user, or not the caller's to ask for"),
+        Subject::Stranger(_) => decoy("the enrolled user had another uid; an administrator must reset it"),
+        Subject::NotEnrolled(_) => not_enrolled(facts, unenrolled, wall),
+        Subject::Enrolled(_, person) => {
+            let allowed = Allowed::by_policy(&requirement.any);
+            let usable = person
+                .credentials
+                .iter()
+                .any(|credential| credential.standing == Standing::Active && allowed.contains(credential.kind));
+            if usable {
+                Course::Ask { play: Play::Earnest, allowed, count: requirement.count }
+            } else {
+                decoy("enrolled, but with none of the factors that the policy asks for")
+            }
+        }
+    }
+}
+
+fn not_enrolled(facts: &Facts, unenrolled: Unenrolled, wall: i64) -> Course {
+    let ask = |play| Course::Ask { play, allowed: Allowed::default(), count: 1 };
+    match effective(unenrolled, wall) {
+        UnenrolledAction::Allow if facts.first_factor.is_there() || facts.hook == Hook::Password => {
+            Course::Pass { remind: Some(unenrolled.until) }
+        }
+        UnenrolledAction::Allow => ask(Play::Formality),
+        UnenrolledAction::Enroll if facts.first_factor.is_there() => Course::Enroll,
+        UnenrolledAction::Enroll => ask(Play::Decoy("not enrolled, and no first factor to enroll on")),
+        UnenrolledAction::Deny => ask(Play::Decoy("not enrolled")),
+    }
+}
+
+/// What a guarded login without a grant gets.
+pub fn gate(subject: &Subject, decision: &Decision, unenrolled: Unenrolled, wall: i64) -> Gate {
+    match (&decision.verdict, subject) {
+        (Verdict::NotRequired, _) => Gate::Open(None),
+        (Verdict::Deny, _) => Gate::Shut("the policy denies"),
+        (_, Subject::NotEnrolled(_)) if effective(unenrolled, wall) == UnenrolledAction::Allow => {
+            Gate::Open(Some(unenrolled.until))
+        }
+        _ => Gate::Shut("a second factor is required, and none was proven in this login"),
+    }
+}
+
+fn effective(unenrolled: Unenrolled, wall: i64) -> UnenrolledAction {
+    if unenrolled.until.is_some_and(|until| wall >= until) { UnenrolledAction::Deny } else { unenrolled.action }
+}
