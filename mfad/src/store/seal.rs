@@ -1,1 +1,384 @@
-//! Sealing of secrets.
+//! Sealing of secrets before any store sees them, and the keys that do it. It knows nothing of databases, and never
+//! writes a key anywhere but into the content of a new key file.
+//!
+//! A key file is text, one key a line: `mfad-key 1 <64 hexadecimal digits>`, where the number (0 to 255) names the key
+//! in what it seals. The last line seals, every line opens: to rotate, append a line; to retire a key, wait until
+//! nothing sealed with it is left. Backup-code digests are keyed with a pepper derived from the same keys; the number
+//! of theirs stands inside their set's sealed record (see `factor::backup`), so that sealing that record again with
+//! a newer key does not orphan the digests.
+
+use std::fmt;
+
+use chacha20poly1305::{
+    KeyInit, XChaCha20Poly1305, XNonce,
+    aead::{Aead, Payload},
+};
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::{CredentialId, Kind, PersonKey};
+
+/// First word of every line of a key file.
+const FORMAT: &str = "mfad-key";
+/// Number of the key in a new file.
+const FIRST_KEY: u8 = 1;
+/// Longest key file that is read: 256 keys and room for comments.
+const LONGEST_FILE: usize = 64 * 1024;
+/// Layout of a sealed record: this byte, the key's number, the nonce, the ciphertext with its tag.
+const LAYOUT: u8 = 1;
+const HEADER: usize = 2;
+const NONCE: usize = 24;
+const TAG: usize = 16;
+/// Version of the encoding of an [`Identity`].
+const IDENTITY_ENCODING: u8 = 1;
+
+/// Why something could not be sealed or opened, and what to do about it. Never says anything about a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SealError {
+    /// The key file cannot be used: line (1-based, 0 for the whole file) and what is wrong.
+    KeyFile(usize, &'static str),
+    /// Sealed with a key that the key file does not hold.
+    KeyMissing(u8),
+    /// The key of that number does not open it: it is another key, or the record was altered or moved.
+    DoesNotOpen(u8),
+    /// Not a sealed record of this version.
+    Malformed,
+    /// The kernel gave no random bytes.
+    Randomness,
+}
+
+impl fmt::Display for SealError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::KeyFile(0, what) => write!(f, "the key file cannot be used: {what}"),
+            Self::KeyFile(line, what) => write!(f, "the key file cannot be used: line {line}: {what}"),
+            Self::KeyMissing(key) => {
+                write!(f, "sealed with key {key}, which the key file does not hold; put that line back from a backup")
+            }
+            Self::DoesNotOpen(key) => write!(
+                f,
+                "key {key} does not open it: restore the key file that belongs to this store, or enroll again if the \
+                 record was altered"
+            ),
+            Self::Malformed => f.write_str("not a sealed record that this version knows; upgrade mfad or enroll again"),
+            Self::Randomness => f.write_str("the kernel gave no random bytes"),
+        }
+    }
+}
+
+impl std::error::Error for SealError {}
+
+/// What a seal binds its content to: moved to another person, credential or kind, it does not open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Whose.
+    pub person: PersonKey,
+    /// What kind.
+    pub kind: Kind,
+    /// Which.
+    pub credential: CredentialId,
+}
+
+impl Identity {
+    /// Associated data: a version, the record's header, then each part with its length before it, so that no two
+    /// identities have the same encoding.
+    fn encode(&self, header: [u8; HEADER]) -> Vec<u8> {
+        let uid = self.person.uid.to_be_bytes();
+        let parts: [&[u8]; 5] = [
+            self.person.realm.as_bytes(),
+            self.person.name.as_bytes(),
+            &uid,
+            self.kind.word().as_bytes(),
+            &self.credential.0,
+        ];
+        let mut encoded = vec![IDENTITY_ENCODING, header[0], header[1]];
+        for part in parts {
+            encoded.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            encoded.extend_from_slice(part);
+        }
+        encoded
+    }
+}
+
+/// The subkeys of one line of the key file. Wiped when dropped.
+struct Key {
+    number: u8,
+    seal: [u8; 32],
+    pepper: [u8; 32],
+}
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        self.seal.zeroize();
+        self.pepper.zeroize();
+    }
+}
+
+/// The keys that seal and open, kept out of swap where the kernel allows.
+pub struct Keyring {
+    /// In the file's order; never empty, never reallocated.
+    keys: Box<[Key]>,
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keyring").field("keys", &self.keys.len()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Keyring {
+    fn drop(&mut self) {
+        for key in &mut self.keys {
+            key.seal.zeroize();
+            key.pepper.zeroize();
+        }
+        lock(&self.keys, false);
+    }
+}
+
+impl Keyring {
+    /// Reads the content of a key file. Blank lines and lines that begin with `#` are skipped.
+    pub fn parse(bytes: &[u8]) -> Result<Self, SealError> {
+        if bytes.len() > LONGEST_FILE {
+            return Err(SealError::KeyFile(0, "it is longer than any key file; name the right file"));
+        }
+        let text =
+            std::str::from_utf8(bytes).map_err(|_| SealError::KeyFile(0, "it is not text; name the right file"))?;
+        let mut keys: Vec<Key> = Vec::with_capacity(text.lines().count());
+        for (index, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let key = parse_line(line).map_err(|what| SealError::KeyFile(index + 1, what))?;
+            if keys.iter().any(|known| known.number == key.number) {
+                return Err(SealError::KeyFile(index + 1, "this key number stands in an earlier line already"));
+            }
+            keys.push(key);
+        }
+        if keys.is_empty() {
+            return Err(SealError::KeyFile(0, "it holds no key; restore it from a backup"));
+        }
+        let keys = keys.into_boxed_slice();
+        lock(&keys, true);
+        Ok(Self { keys })
+    }
+
+    /// The content of a new key file, with one new key.
+    pub fn generate_file() -> Result<Zeroizing<String>, SealError> {
+        let mut secret = Zeroizing::new([0_u8; 32]);
+        getrandom::fill(secret.as_mut()).map_err(|_| SealError::Randomness)?;
+        let mut file = Zeroizing::new(String::with_capacity(FORMAT.len() + 80));
+        file.push_str(FORMAT);
+        file.push(' ');
+        file.push_str(&FIRST_KEY.to_string());
+        file.push(' ');
+        for byte in secret.iter() {
+            for nibble in [byte >> 4, byte & 0xF] {
+                file.push(char::from_digit(nibble.into(), 16).ok_or(SealError::Randomness)?);
+            }
+        }
+        file.push('\n');
+        Ok(file)
+    }
+
+    /// Number of the key that seals.
+    pub fn newest(&self) -> u8 {
+        self.keys.last().map_or(0, |key| key.number)
+    }
+
+    /// Seals `plain` for `identity` with the newest key.
+    pub fn seal(&self, identity: &Identity, plain: &[u8]) -> Result<Vec<u8>, SealError> {
+        let key = self.keys.last().ok_or(SealError::KeyMissing(0))?;
+        let mut nonce = [0_u8; NONCE];
+        getrandom::fill(&mut nonce).map_err(|_| SealError::Randomness)?;
+        let header = [LAYOUT, key.number];
+        let ciphertext = XChaCha20Poly1305::new(&key.seal.into())
+            .encrypt(&XNonce::from(nonce), Payload { msg: plain, aad: &identity.encode(header) })
+            .map_err(|_| SealError::Malformed)?;
+        Ok([&header[..], &nonce, &ciphertext].concat())
+    }
+
+    /// Opens what [`Keyring::seal`] made for the same identity.
+    pub fn open(&self, identity: &Identity, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        let (header, rest) = sealed.split_first_chunk::<HEADER>().ok_or(SealError::Malformed)?;
+        let (nonce, ciphertext) = rest.split_first_chunk::<NONCE>().ok_or(SealError::Malformed)?;
+        if header[0] != LAYOUT || ciphertext.len() < TAG {
+            return Err(SealError::Malformed);
+        }
+        let key = self.key(header[1]).ok_or(SealError::KeyMissing(header[1]))?;
+        XChaCha20Poly1305::new(&key.seal.into())
+            .decrypt(&XNonce::from(*nonce), Payload { msg: ciphertext, aad: &identity.encode(*header) })
+            .map(Zeroizing::new)
+            .map_err(|_| SealError::DoesNotOpen(key.number))
+    }
+
+    /// `message` keyed with the pepper of key `number`; `None` if the key file does not hold that key.
+    pub fn pepper(&self, number: u8, message: &[u8]) -> Option<[u8; 32]> {
+        mac(&self.key(number)?.pepper, message)
+    }
+
+    fn key(&self, number: u8) -> Option<&Key> {
+        self.keys.iter().find(|key| key.number == number)
+    }
+}
+
+/// Number of the key that `sealed` needs, if it is a sealed record: for `doctor` and for retiring a key.
+pub fn key_of(sealed: &[u8]) -> Option<u8> {
+    match sealed {
+        [LAYOUT, number, ..] => Some(*number),
+        _ => None,
+    }
+}
+
+fn parse_line(line: &str) -> Result<Key, &'static str> {
+    let mut words = line.split_ascii_whitespace();
+    let (Some(FORMAT), Some(number), Some(hex), None) = (words.next(), words.next(), words.next(), words.next()) else {
+        return Err("expected `mfad-key NUMBER HEX`");
+    };
+    let number = number.parse().map_err(|_| "a key's number is 0 to 255")?;
+    let secret = parse_hex(hex).ok_or("a key has 64 hexadecimal digits")?;
+    let subkey = |label: &[u8]| mac(&secret, label).ok_or("the key cannot be used");
+    Ok(Key { number, seal: subkey(b"seal")?, pepper: subkey(b"pepper")? })
+}
+
+fn parse_hex(hex: &str) -> Option<Zeroizing<[u8; 32]>> {
+    let mut secret = Zeroizing::new([0_u8; 32]);
+    if hex.len() != 2 * secret.len() {
+        return None;
+    }
+    for (byte, pair) in secret.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
+        for digit in pair {
+            let digit = char::from(*digit).to_digit(16)?;
+            *byte = (*byte << 4) | u8::try_from(digit).ok()?;
+        }
+    }
+    Some(secret)
+}
+
+/// HMAC-SHA-256. `None` never happens: HMAC takes keys of any length.
+fn mac(key: &[u8; 32], message: &[u8]) -> Option<[u8; 32]> {
+    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key).ok()?;
+    mac.update(message);
+    Some(mac.finalize().into_bytes().into())
+}
+
+/// Keeps the pages of `keys` out of swap, or lets them go. Best effort: without the right to lock memory the unit's
+/// `MemorySwapMax=0` is what remains.
+#[allow(unsafe_code, reason = "mlock(2) has no safe form; it neither reads nor writes the memory")]
+fn lock(keys: &[Key], locked: bool) {
+    let (start, length) = (keys.as_ptr().cast::<libc::c_void>(), std::mem::size_of_val(keys));
+    // SAFETY: the range is that of a live slice, and locking changes where its pages may live, not what they hold.
+    let _best_effort = unsafe { if locked { libc::mlock(start, length) } else { libc::munlock(start, length) } };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(name: &str) -> Identity {
+        Identity {
+            person: PersonKey { realm: "local".into(), name: name.into(), uid: 1000 },
+            kind: Kind::Totp,
+            credential: CredentialId([7; 16]),
+        }
+    }
+
+    fn line(number: u8, byte: u8) -> String {
+        format!("mfad-key {number} {}\n", format!("{byte:02x}").repeat(32))
+    }
+
+    fn keyring(lines: &[(u8, u8)]) -> Keyring {
+        let file: String = lines.iter().map(|(number, byte)| line(*number, *byte)).collect();
+        Keyring::parse(file.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn what_is_sealed_opens_for_the_same_identity_only() {
+        let keys = Keyring::parse(Keyring::generate_file().unwrap().as_bytes()).unwrap();
+        let alice = identity("alice");
+        let sealed = keys.seal(&alice, b"secret").unwrap();
+        assert_eq!(keys.open(&alice, &sealed).unwrap().as_slice(), b"secret");
+        let mut others =
+            vec![identity("mallory"), identity("alice"), identity("alice"), identity("alice"), identity("alice")];
+        others[1].person.uid += 1;
+        others[2].person.realm = "fleet".into();
+        others[3].kind = Kind::Hotp;
+        others[4].credential.0[15] ^= 1;
+        for other in others {
+            assert_eq!(keys.open(&other, &sealed), Err(SealError::DoesNotOpen(1)), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn every_altered_byte_and_every_cut_is_noticed() {
+        let keys = keyring(&[(1, 0xAA)]);
+        let sealed = keys.seal(&identity("alice"), b"secret").unwrap();
+        for index in 0..sealed.len() {
+            let mut altered = sealed.clone();
+            altered[index] ^= 1;
+            assert!(keys.open(&identity("alice"), &altered).is_err(), "byte {index}");
+            assert!(keys.open(&identity("alice"), &sealed[..index]).is_err(), "cut at {index}");
+        }
+    }
+
+    #[test]
+    fn identities_that_only_shift_a_letter_encode_differently() {
+        let mut left = identity("ab");
+        let mut right = identity("b");
+        left.person.realm = "x".into();
+        right.person.realm = "xa".into();
+        assert_ne!(left.encode([1, 1]), right.encode([1, 1]));
+    }
+
+    #[test]
+    fn keys_rotate_the_last_seals_and_all_open() {
+        let (old, both, new) = (keyring(&[(1, 0xAA)]), keyring(&[(1, 0xAA), (2, 0xBB)]), keyring(&[(2, 0xBB)]));
+        let before = old.seal(&identity("alice"), b"x").unwrap();
+        let after = both.seal(&identity("alice"), b"x").unwrap();
+        assert_eq!((key_of(&before), key_of(&after), both.newest()), (Some(1), Some(2), 2));
+        assert!(both.open(&identity("alice"), &before).is_ok());
+        assert!(new.open(&identity("alice"), &after).is_ok());
+        assert_eq!(new.open(&identity("alice"), &before), Err(SealError::KeyMissing(1)));
+        assert_eq!(both.pepper(1, b"m"), old.pepper(1, b"m"));
+        assert_ne!(both.pepper(1, b"m"), both.pepper(2, b"m"));
+        assert_eq!(new.pepper(1, b"m"), None);
+    }
+
+    #[test]
+    fn another_key_of_the_same_number_is_told_from_a_missing_one() {
+        let sealed = keyring(&[(1, 0xAA)]).seal(&identity("alice"), b"x").unwrap();
+        let error = keyring(&[(1, 0xAB)]).open(&identity("alice"), &sealed).unwrap_err();
+        assert_eq!(error, SealError::DoesNotOpen(1));
+        assert!(error.to_string().contains("restore the key file"), "{error}");
+    }
+
+    #[test]
+    fn broken_key_files_name_their_line() {
+        let good = line(1, 0xAA);
+        let cases = [
+            (String::new(), 0),
+            ("# only a comment\n".into(), 0),
+            (format!("{good}{good}"), 2),
+            (format!("{good}mfad-key 256 {}\n", "aa".repeat(32)), 2),
+            (format!("{good}\nmfad-key 2 {}\n", "aa".repeat(31)), 3),
+            (format!("mfad-key 2 {}\n", "ag".repeat(32)), 1),
+            (good.trim_end().to_owned() + " more\n", 1),
+            (good.replace("mfad-key", "mfa-key"), 1),
+            ("#".repeat(LONGEST_FILE + 1), 0),
+        ];
+        for (file, line) in cases {
+            let error = Keyring::parse(file.as_bytes()).unwrap_err();
+            assert!(matches!(error, SealError::KeyFile(found, _) if found == line), "{error:?}");
+        }
+        assert!(Keyring::parse(&[0xFF, 0xFE]).is_err());
+    }
+
+    #[test]
+    fn debug_and_errors_show_no_key() {
+        let keys = keyring(&[(1, 0xAA)]);
+        assert_eq!(format!("{keys:?}"), "Keyring { keys: 1, .. }");
+    }
+}
