@@ -1,0 +1,339 @@
+//! The command line: what may be asked and how `--help` teaches it. It decides nothing.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use mfad_protocol::EnrollmentOptions;
+
+use crate::failure::Failure;
+
+/// Everything that can be asked.
+#[derive(Debug, Parser)]
+#[command(
+    name = "mfactl",
+    version,
+    about = "Second factors for logins on this machine: yours, and everybody's for an administrator",
+    after_help = "\
+Examples:
+  mfactl enroll totp                  draw a QR code for your authenticator app and try a first code
+  mfactl codes                        ten backup codes, for the day the phone is lost
+  mfactl status                       what you have, and when it was used
+  mfactl test --service sudo          what sudo would ask you, without running it
+  sudo mfactl user unlock alice       after too many wrong codes
+  sudo mfactl policy check            look for mistakes before `policy reload`
+  sudo mfactl doctor                  what is out of order, and what to do about it
+
+Exit codes: 0 done, 1 refused, 2 wrong usage, 3 the daemon does not answer, 130 interrupted.
+See mfactl(1)."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Print JSON, for scripts (times are seconds since the epoch)
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Do not ask for confirmation
+    #[arg(long, global = true)]
+    pub yes: bool,
+    /// Socket of the system bus, for tests
+    #[arg(long, global = true, hide = true, value_name = "SOCKET")]
+    pub bus_socket: Option<PathBuf>,
+    /// Directory in which /etc, /usr and /run are looked for, for tests
+    #[arg(
+        long,
+        global = true,
+        hide = true,
+        value_name = "DIR",
+        default_value = "/"
+    )]
+    pub root: PathBuf,
+}
+
+/// One command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show your factors and when they were last used
+    Status,
+    /// Add a factor
+    #[command(after_help = "\
+Examples:
+  mfactl enroll totp --name phone     QR code; saved only after a right code
+  mfactl enroll totp --text           no QR code: the secret and its URI, for screen readers
+  mfactl enroll hotp --name token     counter-based, for hardware tokens
+  mfactl enroll backup-codes          the same as `mfactl codes`
+
+With --json the offer is printed as one line, a code is read from the standard input, and the new
+factor is printed as a second line.")]
+    Enroll(EnrollArgs),
+    /// Remove one of your factors
+    #[command(after_help = "Example: mfactl remove old-phone")]
+    Remove {
+        /// Name or id of the factor
+        factor: String,
+    },
+    /// Give one of your factors another name
+    #[command(after_help = "Example: mfactl rename totp-2 tablet")]
+    Rename {
+        /// Name or id of the factor
+        factor: String,
+        /// New name
+        name: String,
+    },
+    /// Try your factor without logging in
+    #[command(after_help = "\
+The dialogue is the real one: a right code is used up, and a wrong one counts.
+Example: mfactl test --service sudo")]
+    Test {
+        /// Service whose login is tried
+        #[arg(long, default_value = "mfactl")]
+        service: String,
+    },
+    /// Make ten new backup codes; the old ones stop working
+    Codes,
+    /// Look after users (administrators)
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Check and load the policy (administrators)
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Find out what is out of order on this machine (root)
+    #[command(after_help = "\
+Each line says ok, warn or fail, and what to do next. The exit code is 1 if anything fails.
+It reads files, asks the daemon and runs `sshd -T`; it changes nothing.")]
+    Doctor,
+    /// Show the audit trail (administrators)
+    #[command(after_help = "\
+Examples:
+  sudo mfactl audit --user alice --since 2d
+  sudo mfactl audit --since 2026-11-24 --json | jq 'select(.outcome == \"denied\")'
+  sudo mfactl audit --follow")]
+    Audit {
+        /// Only this user's records
+        #[arg(long)]
+        user: Option<String>,
+        /// Only records since then: 2026-11-24T08:00:00Z, 2026-11-24, or an age such as 90m, 1h, 2d
+        #[arg(long, value_name = "TIME")]
+        since: Option<String>,
+        /// Go on showing new records until Ctrl-C
+        #[arg(long)]
+        follow: bool,
+        /// At most so many, the newest
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+    },
+}
+
+/// Looking after users.
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// List enrolled users
+    List,
+    /// Show one user's factors and guessing budgets
+    Show {
+        /// Login name
+        user: String,
+    },
+    /// Give a user a factor that works at once
+    #[command(after_help = "\
+Examples:
+  sudo mfactl user enroll alice totp                 draws the QR code, for alice to scan
+  sudo mfactl user enroll alice totp --json          {\"id\":…,\"name\":…,\"uri\":…,\"secret\":…}")]
+    Enroll {
+        /// Login name
+        user: String,
+        /// What to enroll.
+        #[command(flatten)]
+        what: EnrollArgs,
+    },
+    /// Let a user try again after too many wrong codes
+    Unlock {
+        /// Login name
+        user: String,
+        /// Also accept codes again after this machine's clock had run ahead
+        #[arg(long)]
+        clock: bool,
+    },
+    /// Remove all of a user's factors
+    Reset {
+        /// Login name
+        user: String,
+    },
+    /// Remove one of a user's factors
+    Remove {
+        /// Login name
+        user: String,
+        /// Name or id of the factor
+        factor: String,
+    },
+}
+
+/// The policy.
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Look for mistakes in policy files, without the daemon
+    #[command(after_help = "\
+Without FILE: /etc/mfa/policy.toml, /etc/mfa/policy.d/*.toml and /usr/lib/mfa/policy.toml.
+Example: mfactl policy check new-policy.toml")]
+    Check {
+        /// Files to check, in order
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Have the daemon read its configuration; a broken file never replaces a good one
+    Reload,
+}
+
+/// What to enroll, and how to show it.
+#[derive(Debug, Args)]
+pub struct EnrollArgs {
+    /// What to enroll
+    #[arg(value_enum)]
+    pub kind: Kind,
+    /// What to call it (chosen for you otherwise)
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Hash algorithm; some apps know SHA1 only
+    #[arg(long, value_enum, ignore_case = true)]
+    pub algorithm: Option<Algorithm>,
+    /// Digits of a code, 6 to 8
+    #[arg(long, value_parser = clap::value_parser!(u32).range(6..=8))]
+    pub digits: Option<u32>,
+    /// Seconds between two codes, 15 to 120 (totp)
+    #[arg(long, value_parser = clap::value_parser!(u32).range(15..=120))]
+    pub period: Option<u32>,
+    /// No QR code: only the secret and its URI
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub text: bool,
+    /// Without colours: draw for a terminal with dark text on a light ground
+    #[arg(long, action = ArgAction::SetTrue, conflicts_with = "text")]
+    pub invert: bool,
+}
+
+impl EnrollArgs {
+    /// For `mfactl codes`.
+    pub const fn backup_codes() -> Self {
+        Self {
+            kind: Kind::BackupCodes,
+            name: None,
+            algorithm: None,
+            digits: None,
+            period: None,
+            text: false,
+            invert: false,
+        }
+    }
+
+    /// The options as the daemon takes them, or what does not go together.
+    pub fn options(&self) -> Result<EnrollmentOptions, Failure> {
+        if self.period.is_some() && self.kind != Kind::Totp {
+            return Err(Failure::Usage("--period is for totp only.".to_owned()));
+        }
+        if self.kind == Kind::BackupCodes && (self.algorithm.is_some() || self.digits.is_some()) {
+            return Err(Failure::Usage(
+                "--algorithm and --digits are for totp and hotp only.".to_owned(),
+            ));
+        }
+        Ok(EnrollmentOptions {
+            name: self.name.clone(),
+            algorithm: self.algorithm.map(|algorithm| algorithm.word().to_owned()),
+            digits: self.digits,
+            period: self.period,
+        })
+    }
+}
+
+/// Kinds of factor that can be enrolled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// Codes from an authenticator app, by the clock
+    Totp,
+    /// Codes from a token, by a counter
+    Hotp,
+    /// Ten codes on paper, each good for one login
+    BackupCodes,
+}
+
+impl Kind {
+    /// The daemon's word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Totp => "totp",
+            Self::Hotp => "hotp",
+            Self::BackupCodes => "backup-codes",
+        }
+    }
+}
+
+/// Hash algorithms of TOTP and HOTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Algorithm {
+    /// What every app knows
+    #[value(name = "SHA1")]
+    Sha1,
+    /// HMAC-SHA-256
+    #[value(name = "SHA256")]
+    Sha256,
+    /// HMAC-SHA-512
+    #[value(name = "SHA512")]
+    Sha512,
+}
+
+impl Algorithm {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Sha1 => "SHA1",
+            Self::Sha256 => "SHA256",
+            Self::Sha512 => "SHA512",
+        }
+    }
+}
+
+/// The command line's definition, for tests.
+pub fn definition() -> clap::Command {
+    Cli::command()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        definition().debug_assert();
+    }
+
+    fn enroll(arguments: &[&str]) -> Result<EnrollmentOptions, Failure> {
+        let line = ["mfactl", "enroll"].iter().chain(arguments);
+        match Cli::try_parse_from(line).unwrap().command {
+            Command::Enroll(what) => what.options(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn options_that_make_no_sense_for_a_kind_are_refused_before_the_daemon_is_asked() {
+        for line in [
+            &["hotp", "--period", "30"][..],
+            &["backup-codes", "--digits", "8"],
+            &["backup-codes", "--algorithm", "SHA1"],
+        ] {
+            assert_eq!(enroll(line).unwrap_err().exit_code(), 2, "{line:?}");
+        }
+        let options = enroll(&["totp", "--algorithm", "sha256", "--period", "60"]).unwrap();
+        assert_eq!(options.algorithm.as_deref(), Some("SHA256"));
+        assert_eq!(options.period, Some(60));
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_wrong_usage() {
+        for line in [
+            &["mfactl", "enroll", "totp", "--digits", "9"][..],
+            &["mfactl", "enroll", "totp", "--period", "14"],
+            &["mfactl", "audit", "--limit", "0"],
+            &["mfactl", "audit", "--limit", "1001"],
+        ] {
+            assert_eq!(Cli::try_parse_from(line).unwrap_err().exit_code(), 2);
+        }
+    }
+}

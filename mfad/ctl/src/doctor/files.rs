@@ -1,0 +1,247 @@
+//! Are the installed files in place, and could anybody but root change them? Looks at names, owners and modes; opens
+//! no key.
+
+use std::fs;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use mfad_protocol::names;
+
+use super::Finding;
+use crate::rules::unsafe_writer;
+
+/// Checks everything below `root`.
+pub(super) fn examine(root: &Path) -> Vec<Finding> {
+    let tree = Tree {
+        root,
+        owner: fs::metadata(root).map_or(0, |facts| facts.uid()),
+    };
+    let mut findings = vec![tree.module(), tree.stacks()];
+    findings.extend(tree.configuration());
+    findings.push(tree.key());
+    findings.push(tree.socket());
+    findings
+}
+
+struct Tree<'a> {
+    root: &'a Path,
+    /// Whose everything must be: root's, but for a test's own directory.
+    owner: u32,
+}
+
+impl Tree<'_> {
+    fn below(&self, path: &str) -> PathBuf {
+        self.root.join(path.trim_start_matches('/'))
+    }
+
+    fn module(&self) -> Finding {
+        let found = self.module_directories().into_iter().find_map(|directory| {
+            let path = directory.join("pam_mfa.so");
+            fs::symlink_metadata(&path).ok().map(|facts| (path, facts))
+        });
+        let Some((path, facts)) = found else {
+            return Finding::fail(
+                "module",
+                "pam_mfa.so is in none of the directories that PAM looks in: a stack that names it denies",
+                "Install the package again (`sudo make install`)",
+            );
+        };
+        match unsafe_writer(&facts, self.owner) {
+            _ if !facts.is_file() => Finding::fail(
+                "module",
+                format!("{} is not a plain file", path.display()),
+                "Install the package again (`sudo make install`)",
+            ),
+            Some(what) => Finding::fail(
+                "module",
+                format!("{} {what}", path.display()),
+                "Find out who changed it, and install the package again",
+            ),
+            None => Finding::ok("module", path.display().to_string()),
+        }
+    }
+
+    /// Where Linux-PAM looks: `/usr/lib/TRIPLET/security` on Debian, `/usr/lib64/security` on Fedora.
+    fn module_directories(&self) -> Vec<PathBuf> {
+        let mut directories: Vec<PathBuf> = fs::read_dir(self.below("/usr/lib"))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path().join("security"))
+            .collect();
+        directories.sort();
+        directories.push(self.below("/usr/lib64/security"));
+        directories.push(self.below("/usr/lib/security"));
+        directories
+    }
+
+    /// Which services ask for a second factor at all.
+    fn stacks(&self) -> Finding {
+        let mut services: Vec<String> = fs::read_dir(self.below("/etc/pam.d"))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter(|entry| {
+                fs::read_to_string(entry.path()).is_ok_and(|text| names_the_module(&text))
+            })
+            .map(|entry| mfad_protocol::printable(&entry.file_name().to_string_lossy()))
+            .collect();
+        services.sort();
+        if services.is_empty() {
+            return Finding::warn(
+                "stacks",
+                "no file in /etc/pam.d names pam_mfa.so: nobody is asked for a second factor yet",
+                "Choose a stack from /usr/share/mfa/pam, with a root shell kept open",
+            );
+        }
+        Finding::ok("stacks", format!("pam_mfa.so in {}", services.join(", ")))
+    }
+
+    fn configuration(&self) -> Vec<Finding> {
+        let directory = self.below(names::CONFIG_DIR);
+        let paths = [
+            directory.clone(),
+            directory.join("policy.d"),
+            directory.join("mfad.toml"),
+        ];
+        let Ok(_) = fs::symlink_metadata(&directory) else {
+            return vec![Finding::fail(
+                "config",
+                format!("{} is missing", directory.display()),
+                "sudo systemd-tmpfiles --create mfad.conf",
+            )];
+        };
+        let unsafe_ones: Vec<Finding> = paths
+            .iter()
+            .filter_map(|path| {
+                let facts = fs::symlink_metadata(path).ok()?;
+                if facts.file_type().is_symlink() {
+                    return Some(Finding::fail(
+                        "config",
+                        format!("{} is a symbolic link", path.display()),
+                        "Put the file itself there",
+                    ));
+                }
+                unsafe_writer(&facts, self.owner).map(|what| {
+                    Finding::fail(
+                        "config",
+                        format!("{} {what}", path.display()),
+                        "Look at what is in it before you trust it again",
+                    )
+                })
+            })
+            .collect();
+        if unsafe_ones.is_empty() {
+            vec![Finding::ok(
+                "config",
+                format!("{} belongs to root alone", directory.display()),
+            )]
+        } else {
+            unsafe_ones
+        }
+    }
+
+    fn key(&self) -> Finding {
+        let path = self.below(names::CONFIG_DIR).join("mfad.key");
+        let Ok(facts) = fs::symlink_metadata(&path) else {
+            return self.sealed_key(&path);
+        };
+        let mode = facts.mode() & 0o7777;
+        if !facts.is_file() || facts.uid() != self.owner || mode & 0o077 != 0 {
+            return Finding::fail(
+                "key",
+                format!(
+                    "{} must be a plain file of root's that nobody else may read (uid {}, mode {mode:04o})",
+                    path.display(),
+                    facts.uid()
+                ),
+                format!(
+                    "sudo chown root:root {0} && sudo chmod 0600 {0}",
+                    path.display()
+                ),
+            );
+        }
+        Finding::ok("key", format!("{} (mode {mode:04o})", path.display()))
+    }
+
+    /// No key file: is there a sealed credential for it, as systemd-creds(1) makes them?
+    fn sealed_key(&self, path: &Path) -> Finding {
+        let sealed = SEALED_KEYS
+            .iter()
+            .map(|path| self.below(path))
+            .find(|path| path.symlink_metadata().is_ok());
+        match sealed {
+            Some(sealed) => Finding::ok("key", format!("sealed in {}", sealed.display())),
+            None => Finding::fail(
+                "key",
+                format!(
+                    "{} is missing: no stored secret can be read",
+                    path.display()
+                ),
+                "Restore it from your backup; a new key makes everybody enroll again",
+            ),
+        }
+    }
+
+    fn socket(&self) -> Finding {
+        const NEXT: &str = "sudo systemctl enable --now mfad.socket";
+        let directory = self.below(names::RUN_DIR);
+        let path = self.below(names::PAM_SOCKET);
+        let Ok(place) = fs::symlink_metadata(&directory) else {
+            return Finding::fail(
+                "socket",
+                format!("{} is missing", directory.display()),
+                format!("sudo systemd-tmpfiles --create mfad.conf && {NEXT}"),
+            );
+        };
+        if !place.is_dir() || unsafe_writer(&place, self.owner).is_some() {
+            return Finding::fail(
+                "socket",
+                format!(
+                    "{} must be a directory that only root may write",
+                    directory.display()
+                ),
+                "sudo systemd-tmpfiles --create mfad.conf",
+            );
+        }
+        match fs::symlink_metadata(&path) {
+            Err(_) => Finding::fail(
+                "socket",
+                format!(
+                    "{} is missing: logins take the slower way by the bus",
+                    path.display()
+                ),
+                NEXT,
+            ),
+            Ok(facts)
+                if !facts.file_type().is_socket()
+                    || facts.uid() != self.owner
+                    || facts.mode() & 0o177 != 0 =>
+            {
+                Finding::fail(
+                    "socket",
+                    format!(
+                        "{} must be a socket of root's with mode 0600",
+                        path.display()
+                    ),
+                    "sudo systemctl restart mfad.socket",
+                )
+            }
+            Ok(_) => Finding::ok("socket", path.display().to_string()),
+        }
+    }
+}
+
+/// Where systemd looks for a sealed `mfad.key`.
+const SEALED_KEYS: [&str; 3] = [
+    "/etc/mfa/mfad.key.cred",
+    "/etc/credstore.encrypted/mfad.key",
+    "/run/credstore.encrypted/mfad.key",
+];
+
+/// Whether a PAM file has a line, not a comment, with the module in it.
+fn names_the_module(text: &str) -> bool {
+    text.lines()
+        .filter_map(|line| line.split('#').next())
+        .any(|line| line.contains("pam_mfa.so"))
+}

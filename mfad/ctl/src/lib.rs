@@ -1,0 +1,20 @@
+//! The console of `pam_mfa`: it asks the daemon over D-Bus and shows what it says. It never opens the store.
+//!
+//! A library only so that the tests can drive its parts; the program is `main.rs`.
+
+pub mod administration;
+pub mod audit;
+pub mod cli;
+pub mod client;
+pub mod command;
+pub mod dialogue;
+pub mod doctor;
+pub mod enroll;
+pub mod failure;
+mod kernel;
+pub mod own;
+pub mod qr;
+pub mod render;
+pub mod rules;
+pub mod since;
+pub mod terminal;
