@@ -1,0 +1,32 @@
+//! `user`: the name of the account that is logged in to.
+
+use std::fmt;
+
+use super::{Condition, Kind};
+use crate::{
+    decide::Request,
+    document::{Findings, Value},
+    name::{Case, Names},
+};
+
+pub(super) const KIND: Kind = Kind { key: "user", read };
+
+#[derive(Debug)]
+struct User(Names);
+
+fn read(value: Value<'_>, findings: &mut Findings<'_>) -> Option<Box<dyn Condition>> {
+    let names = Names::read(value, Case::Matters, findings)?;
+    Some(Box::new(User(names)))
+}
+
+impl Condition for User {
+    fn holds(&self, request: &Request<'_>) -> bool {
+        self.0.matches(request.user)
+    }
+}
+
+impl fmt::Display for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
