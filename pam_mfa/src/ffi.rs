@@ -1,0 +1,65 @@
+//! Owns every `unsafe` block of the module: the libpam calls that `pam-bindings` lacks, and `pidfd_open(2)`. It must
+//! decide nothing.
+
+use std::{
+    ffi::{CStr, CString, c_char, c_int},
+    os::fd::{FromRawFd, OwnedFd, RawFd},
+};
+
+use pam::{
+    constants::PamResultCode,
+    module::{PamHandle, PamResult},
+};
+
+use crate::transaction::Transaction;
+
+/// Under which the transaction is kept. The version is part of it: an upgrade may map a second build of the module
+/// into a running host, and the two must not read each other's types.
+const TRANSACTION: &str = concat!("pam_mfa-", env!("CARGO_PKG_VERSION"));
+
+#[link(name = "pam")]
+unsafe extern "C" {
+    fn pam_getenv(pamh: *mut PamHandle, name: *const c_char) -> *const c_char;
+    fn pam_putenv(pamh: *mut PamHandle, name_value: *const c_char) -> c_int;
+}
+
+/// A variable of the PAM environment (not the process's), at most `max` bytes of it.
+pub(crate) fn pam_env(pamh: &mut PamHandle, name: &CStr, max: usize) -> Option<Vec<u8>> {
+    // SAFETY: the handle is libpam's, alive for the whole hook, and the name ends in NUL.
+    let value = unsafe { pam_getenv(pamh, name.as_ptr()) };
+    if value.is_null() {
+        return None;
+    }
+    // SAFETY: not null, so a C string inside the handle's environment, which nothing changes before we have copied.
+    let bytes = unsafe { CStr::from_ptr(value) }.to_bytes();
+    Some(bytes[..bytes.len().min(max)].to_vec())
+}
+
+/// Sets (`NAME=value`) or removes (`NAME`) a variable of the PAM environment.
+pub(crate) fn set_pam_env(pamh: &mut PamHandle, entry: &CString) -> bool {
+    // SAFETY: the handle is libpam's and alive; libpam copies the entry.
+    let result = unsafe { pam_putenv(pamh, entry.as_ptr()) };
+    PamResultCode::try_from(result) == Ok(PamResultCode::PAM_SUCCESS)
+}
+
+/// What an earlier hook of this transaction left.
+pub(crate) fn transaction(pamh: &PamHandle) -> Option<Transaction> {
+    // SAFETY: this key is ours, and `keep_transaction` stores nothing but a `Transaction` under it.
+    unsafe { pamh.get_data::<Transaction>(TRANSACTION) }
+        .ok()
+        .cloned()
+}
+
+/// Leaves something for the later hooks of this transaction.
+pub(crate) fn keep_transaction(pamh: &mut PamHandle, transaction: Transaction) -> PamResult<()> {
+    pamh.set_data(TRANSACTION, Box::new(transaction))
+}
+
+/// A descriptor of this process, or `None` where the kernel has none to give.
+pub(crate) fn own_pidfd() -> Option<OwnedFd> {
+    // SAFETY: a plain system call without pointers.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, libc::getpid(), 0) };
+    let fd = RawFd::try_from(fd).ok().filter(|fd| *fd >= 0)?;
+    // SAFETY: the kernel has just opened it (close-on-exec) for us, and nobody else knows of it.
+    Some(unsafe { OwnedFd::from_raw_fd(fd) })
+}

@@ -1,0 +1,296 @@
+//! Owns the six entry points: what each asks the daemon, and what it leaves for the next. It must not turn an outcome
+//! into a PAM code by itself: that is `outcome`'s table.
+
+use std::{ffi::CStr, time::Instant};
+
+use mfad_protocol::{Context, Hook};
+use pam::{
+    constants::{PamFlag, PamResultCode},
+    module::PamHandle,
+};
+
+use crate::{
+    args::{Args, Unreachable},
+    context::{self, Login},
+    dialogue::{self, Ended, Mute},
+    ffi,
+    log::Log,
+    outcome::{self, Facts, Open, Outcome},
+    screen::HostScreen,
+    transaction::{self, Passed, Transaction},
+    transport::Daemon,
+};
+
+/// libpam's flags of the two halves of `pam_chauthtok(3)`, for modules only (`security/pam_modules.h`).
+const PRELIM_CHECK: PamFlag = 0x4000;
+
+/// What each hook starts from.
+struct Call {
+    hook: Hook,
+    args: Args,
+    log: Log,
+}
+
+impl Call {
+    /// Reads the arguments. An error is this hook's answer: a module that is told something it does not understand
+    /// must not guess.
+    fn read(pamh: &PamHandle, raw: &[&CStr], hook: Hook) -> Result<Self, PamResultCode> {
+        let name = match hook {
+            Hook::Auth => "auth",
+            Hook::Account => "account",
+            Hook::Session => "session",
+            Hook::Password => "password",
+        };
+        let (args, log) = read_args(pamh, raw, name)?;
+        #[cfg(feature = "failpoints")]
+        assert!(args.failpoint.as_deref() != Some(name), "injected");
+        if args.decoy && hook != Hook::Auth {
+            log.error(format_args!(
+                "\"decoy\" belongs on an auth line; access is denied"
+            ));
+            return Err(PamResultCode::PAM_SERVICE_ERR);
+        }
+        Ok(Self { hook, args, log })
+    }
+
+    /// The dialogue with the daemon.
+    fn ask(&self, pamh: &PamHandle, login: Login, grant: Option<String>) -> Ended {
+        let deadline = Instant::now() + self.args.timeout;
+        let host = HostScreen::of(pamh, login.silent);
+        let context = login.context(self.hook, &self.args, grant);
+        let mut daemon = Daemon::new(&self.log);
+        let ended = match self.hook {
+            Hook::Auth | Hook::Password => {
+                dialogue::run(&mut daemon, &host, &context, deadline, &self.log)
+            }
+            Hook::Account | Hook::Session => {
+                dialogue::run(&mut daemon, &Mute(&host), &context, deadline, &self.log)
+            }
+        };
+        self.log
+            .debug(format_args!("{} {:?}", described(&context), ended.outcome));
+        ended
+    }
+
+    fn code(&self, outcome: Outcome, facts: Facts) -> PamResultCode {
+        outcome::code(self.hook, outcome, facts)
+    }
+
+    /// What holds without a word from the person: no first factor, and open only if the arguments say so.
+    const fn facts(&self, open: Open) -> Facts {
+        Facts {
+            decoy: self.args.decoy,
+            first_factor: false,
+            open,
+        }
+    }
+
+    const fn open_by_argument(&self) -> Open {
+        match self.args.unreachable {
+            Unreachable::Deny => Open::Closed,
+            Unreachable::Ignore => Open::Ignored,
+        }
+    }
+}
+
+fn read_args(pamh: &PamHandle, raw: &[&CStr], name: &str) -> Result<(Args, Log), PamResultCode> {
+    let mut log = Log::new(&context::service(pamh), name);
+    match Args::parse(raw) {
+        Ok(args) => {
+            log.set_debug(args.debug);
+            Ok((args, log))
+        }
+        Err(error) => {
+            log.error(format_args!("{error}; access is denied. See pam_mfa(8)"));
+            Err(PamResultCode::PAM_SERVICE_ERR)
+        }
+    }
+}
+
+fn described(context: &Context) -> String {
+    format!(
+        "user \"{}\" from \"{}\":",
+        mfad_protocol::printable(&context.user),
+        mfad_protocol::printable(context.rhost.as_deref().unwrap_or_default())
+    )
+}
+
+/// `pam_sm_authenticate`.
+pub(crate) fn authenticate(pamh: &mut PamHandle, raw: &[&CStr], flags: PamFlag) -> PamResultCode {
+    let call = match Call::read(pamh, raw, Hook::Auth) {
+        Ok(call) => call,
+        Err(code) => return code,
+    };
+    let login = Login::of(pamh, flags, true);
+    let open = if call.args.unreachable == Unreachable::Ignore {
+        Open::Ignored
+    } else if login.breaks_glass(&call.args) {
+        Open::BreakGlass
+    } else {
+        Open::Closed
+    };
+    let facts = Facts {
+        decoy: call.args.decoy,
+        first_factor: login.first_factor(&call.args),
+        open,
+    };
+    let who = format!(
+        "{} on {}",
+        login.user,
+        login.tty.as_deref().unwrap_or("no terminal")
+    );
+    let ended = call.ask(pamh, login, None);
+    let code = call.code(ended.outcome, facts);
+    if let Some(passed) = passed(ended.outcome, facts) {
+        match passed {
+            Passed::BreakGlass => call.log.alert(format_args!(
+                "BREAK-GLASS: {} let in without a second factor, mfad being out of order",
+                mfad_protocol::printable(&who)
+            )),
+            Passed::Ignored => call.log.warning(format_args!(
+                "no second factor asked of {}: mfad is out of order, and unreachable=ignore is set",
+                mfad_protocol::printable(&who)
+            )),
+            Passed::Granted | Passed::NotRequired => {}
+        }
+        let kept = ffi::keep_transaction(
+            pamh,
+            Transaction {
+                passed,
+                grant: ended.grant,
+            },
+        );
+        if kept.is_err() {
+            call.log.error(format_args!(
+                "libpam cannot keep the outcome for the account phase"
+            ));
+            return outcome::failed(Hook::Auth);
+        }
+    }
+    code
+}
+
+/// How the auth phase passed, if it did.
+const fn passed(outcome: Outcome, facts: Facts) -> Option<Passed> {
+    if facts.decoy {
+        return None;
+    }
+    match (outcome, facts.open) {
+        (Outcome::Granted, _) => Some(Passed::Granted),
+        (Outcome::NotRequired, _) => Some(Passed::NotRequired),
+        (Outcome::Unavailable, Open::Ignored) => Some(Passed::Ignored),
+        (Outcome::Unavailable, Open::BreakGlass) => Some(Passed::BreakGlass),
+        (Outcome::Unavailable, Open::Closed) | (Outcome::Denied | Outcome::Lost, _) => None,
+    }
+}
+
+/// `pam_sm_acct_mgmt`.
+pub(crate) fn account(pamh: &mut PamHandle, raw: &[&CStr], flags: PamFlag) -> PamResultCode {
+    let call = match Call::read(pamh, raw, Hook::Account) {
+        Ok(call) => call,
+        Err(code) => return code,
+    };
+    let login = Login::of(pamh, flags, false);
+    let guarded = call.args.guards(&login.service);
+    let earlier = ffi::transaction(pamh);
+    let mut open = call.open_by_argument();
+    let mut grant = None;
+    match earlier {
+        Some(Transaction {
+            passed: Passed::Ignored | Passed::BreakGlass,
+            ..
+        }) if !guarded => return call.code(Outcome::NotRequired, call.facts(open)),
+        Some(Transaction {
+            passed: Passed::Ignored,
+            ..
+        }) => open = Open::Ignored,
+        Some(Transaction {
+            passed: Passed::BreakGlass,
+            ..
+        }) => open = Open::BreakGlass,
+        Some(Transaction {
+            grant: Some(found), ..
+        }) => grant = Some(found),
+        // Nothing pending, and the auth phase may be skipped here (sudo's timestamp, NOPASSWD, cron, root's su).
+        Some(_) | None if !guarded => return call.code(Outcome::NotRequired, call.facts(open)),
+        Some(_) | None => {}
+    }
+    let ended = call.ask(pamh, login, grant.clone());
+    let grant = ended.grant.or(grant);
+    if guarded
+        && matches!(ended.outcome, Outcome::Granted | Outcome::NotRequired)
+        && let Some(grant) = grant
+        && !transaction::leave_grant_in_environment(pamh, &grant)
+    {
+        call.log
+            .error(format_args!("libpam cannot hand the grant to the session"));
+        return outcome::failed(Hook::Account);
+    }
+    call.code(ended.outcome, call.facts(open))
+}
+
+/// `pam_sm_open_session`.
+pub(crate) fn open_session(pamh: &mut PamHandle, raw: &[&CStr], flags: PamFlag) -> PamResultCode {
+    // First of all: whatever the rest comes to, the user's session must not show it.
+    let carried = transaction::take_grant_from_environment(pamh);
+    let call = match Call::read(pamh, raw, Hook::Session) {
+        Ok(call) => call,
+        Err(code) => return code,
+    };
+    let login = Login::of(pamh, flags, false);
+    let earlier = ffi::transaction(pamh);
+    let grant = carried.or_else(|| earlier.as_ref().and_then(|kept| kept.grant.clone()));
+    if !call.args.guards(&login.service) {
+        if grant.is_some() && !login.silent {
+            // For its lines alone: this login was judged in auth and account.
+            let _ = call.ask(pamh, login, grant);
+        }
+        return call.code(Outcome::NotRequired, call.facts(Open::Closed));
+    }
+    let open = match earlier.map(|kept| kept.passed) {
+        Some(Passed::BreakGlass) => Open::BreakGlass,
+        Some(Passed::Ignored) => Open::Ignored,
+        _ => call.open_by_argument(),
+    };
+    let ended = call.ask(pamh, login, grant);
+    call.code(ended.outcome, call.facts(open))
+}
+
+/// `pam_sm_chauthtok`.
+pub(crate) fn change_password(
+    pamh: &mut PamHandle,
+    raw: &[&CStr],
+    flags: PamFlag,
+) -> PamResultCode {
+    let call = match Call::read(pamh, raw, Hook::Password) {
+        Ok(call) => call,
+        Err(code) => return code,
+    };
+    let open = call.open_by_argument();
+    // In the update half libpam takes this line's action from the preliminary check, whatever is said here; IGNORE
+    // keeps a stack without a module that changes a password from claiming that one was changed. And a caller that is
+    // root (chpasswd, root's passwd, sshd and login for an expired password) could write the shadow file itself.
+    if flags & PRELIM_CHECK == 0 || nix::unistd::getuid().is_root() {
+        return call.code(Outcome::NotRequired, call.facts(open));
+    }
+    let earlier = ffi::transaction(pamh);
+    if earlier
+        .as_ref()
+        .is_some_and(|kept| kept.passed == Passed::Granted)
+    {
+        return call.code(Outcome::Granted, call.facts(open));
+    }
+    let login = Login::of(pamh, flags, true);
+    let ended = call.ask(pamh, login, earlier.and_then(|kept| kept.grant));
+    call.code(ended.outcome, call.facts(open))
+}
+
+/// `pam_sm_setcred`, `pam_sm_close_session`: there are no credentials of ours, and a session leaves nothing behind.
+pub(crate) fn nothing_to_do(pamh: &PamHandle, raw: &[&CStr], name: &str) -> PamResultCode {
+    match read_args(pamh, raw, name) {
+        #[cfg(feature = "failpoints")]
+        Ok((args, _)) if args.failpoint.as_deref() == Some(name) => panic!("injected"),
+        Ok(_) => PamResultCode::PAM_SUCCESS,
+        Err(code) => code,
+    }
+}

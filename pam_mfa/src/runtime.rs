@@ -1,0 +1,559 @@
+//! Owns the executor that D-Bus work runs on: the calling thread, `poll(2)` and a deadline. It must never start a
+//! thread, open a descriptor, install a signal handler or run anything once `block_on` has returned.
+//!
+//! zbus takes a runtime of the caller's. The one that it brings along hands what is left of a connection to a helper
+//! thread whenever the thread leaves `block_on`, which here is while a person types. A thread in a PAM host has hung
+//! sudo, so this one makes a thread impossible instead of unlikely, whatever features a build unifies into zbus.
+
+use std::{
+    fmt,
+    future::Future,
+    io,
+    net::SocketAddr,
+    os::fd::AsFd,
+    path::Path,
+    pin::{Pin, pin},
+    process::{Command, ExitStatus, Stdio},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+    time::{Duration, Instant},
+};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use zbus::runtime::{Interest, IoSource, traits};
+
+type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A handle on one executor. The last handle takes the tasks along.
+#[derive(Clone)]
+pub(crate) struct Runtime(Arc<Shared>);
+
+/// The deadline passed before the future was done.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Elapsed;
+
+#[derive(Default)]
+struct Shared {
+    tasks: Mutex<Vec<Arc<Cell>>>,
+    waits: Mutex<Vec<Wait>>,
+    timers: Mutex<Vec<(Instant, Waker)>>,
+    next_registration: AtomicU64,
+}
+
+/// Someone waits for a descriptor.
+struct Wait {
+    registration: u64,
+    interest: Interest,
+    source: IoSource,
+    waker: Waker,
+}
+
+/// No code here panics while it holds a lock, so a poisoned one still guards sound data.
+fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Runtime {
+    pub(crate) fn new() -> Self {
+        Self(Arc::default())
+    }
+
+    /// Runs `future`, and the tasks beside it, until it is done or `deadline` has passed.
+    pub(crate) fn block_on<F: Future>(
+        &self,
+        deadline: Instant,
+        future: F,
+    ) -> Result<F::Output, Elapsed> {
+        let mut future = pin!(future);
+        let woken = Arc::new(Flag::raised());
+        let waker = Waker::from(woken.clone());
+        let mut context = Context::from_waker(&waker);
+        loop {
+            if woken.take()
+                && let Poll::Ready(output) = future.as_mut().poll(&mut context)
+            {
+                return Ok(output);
+            }
+            let ran = self.0.run_tasks();
+            if woken.is_raised() {
+                continue;
+            }
+            // Asked for on every turn: a peer that never stops sending must not keep us past it.
+            let now = Instant::now();
+            if now >= deadline {
+                return Err(Elapsed);
+            }
+            if !ran {
+                self.0.wait(now, deadline);
+            }
+        }
+    }
+
+    /// Watches `source`, which must be non-blocking.
+    pub(crate) fn register(&self, source: IoSource) -> Registration {
+        Registration {
+            id: self.0.next_registration.fetch_add(1, Ordering::Relaxed),
+            source,
+            shared: self.0.clone(),
+        }
+    }
+
+    /// Drops every task. What a connection leaves behind refers back to the runtime; this cuts the circle.
+    pub(crate) fn shut_down(&self) {
+        let tasks = std::mem::take(&mut *lock(&self.0.tasks));
+        for task in tasks {
+            task.cancel();
+        }
+        lock(&self.0.waits).clear();
+        lock(&self.0.timers).clear();
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime").finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// Polls each task that was woken, once. Says whether there was any.
+    fn run_tasks(&self) -> bool {
+        let woken: Vec<_> = lock(&self.tasks)
+            .iter()
+            .filter(|task| task.woken.is_raised())
+            .cloned()
+            .collect();
+        for task in &woken {
+            task.run();
+        }
+        if !woken.is_empty() {
+            lock(&self.tasks).retain(|task| !task.is_over());
+        }
+        !woken.is_empty()
+    }
+
+    /// Sleeps until a descriptor is ready, a timer is due or `deadline` has come, and wakes whom it concerns.
+    fn wait(&self, now: Instant, deadline: Instant) {
+        let until = lock(&self.timers)
+            .iter()
+            .map(|(at, _)| *at)
+            .fold(deadline, Instant::min);
+        let waits = std::mem::take(&mut *lock(&self.waits));
+        let mut polled: Vec<_> = waits
+            .iter()
+            .map(|wait| PollFd::new(wait.source.as_fd(), flags(wait.interest)))
+            .collect();
+        let timeout = poll_timeout(until.saturating_duration_since(now));
+        // An interrupted poll looks like one that found nothing: the loop asks the clock and comes back. The
+        // descriptors are ours and open, so no other error can occur but a lack of memory, which is met alike.
+        let ready = poll(&mut polled, timeout).is_ok_and(|count| count > 0);
+        let events: Vec<bool> = polled
+            .iter()
+            .map(|fd| ready && fd.any().unwrap_or(true))
+            .collect();
+        drop(polled);
+
+        let mut waiting = Vec::new();
+        for (wait, is_ready) in waits.into_iter().zip(events) {
+            if is_ready {
+                wait.waker.wake();
+            } else {
+                waiting.push(wait);
+            }
+        }
+        lock(&self.waits).append(&mut waiting);
+
+        let now = Instant::now();
+        let mut timers = lock(&self.timers);
+        timers
+            .extract_if(.., |(at, _)| *at <= now)
+            .for_each(|(_, waker)| waker.wake());
+    }
+}
+
+const fn flags(interest: Interest) -> PollFlags {
+    match interest {
+        Interest::Writable => PollFlags::POLLOUT,
+        _ => PollFlags::POLLIN,
+    }
+}
+
+/// Rounded up to milliseconds: rounding down would spin through the last one.
+fn poll_timeout(left: Duration) -> PollTimeout {
+    let millis = left.as_micros().div_ceil(1000);
+    PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)
+}
+
+/// A wake-up that was asked for. Single-threaded by construction, so nobody needs to be roused from `poll`.
+struct Flag(AtomicBool);
+
+impl Flag {
+    const fn raised() -> Self {
+        Self(AtomicBool::new(true))
+    }
+
+    fn take(&self) -> bool {
+        self.0.swap(false, Ordering::AcqRel)
+    }
+
+    fn is_raised(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// A task: its future until it is done or cancelled.
+struct Cell {
+    woken: Arc<Flag>,
+    future: Mutex<Option<BoxFuture>>,
+    cancelled: AtomicBool,
+}
+
+impl Cell {
+    fn run(&self) {
+        if !self.woken.take() {
+            return;
+        }
+        // Out of the lock while it runs: a task may cancel itself.
+        let Some(mut future) = lock(&self.future).take() else {
+            return;
+        };
+        let waker = Waker::from(self.woken.clone());
+        let pending = future
+            .as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending();
+        if pending && !self.cancelled.load(Ordering::Acquire) {
+            *lock(&self.future) = Some(future);
+        }
+    }
+
+    fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Release);
+        let future = lock(&self.future).take();
+        drop(future);
+    }
+
+    fn is_over(&self) -> bool {
+        lock(&self.future).is_none()
+    }
+}
+
+/// Readiness of one descriptor.
+pub(crate) struct Registration {
+    id: u64,
+    source: IoSource,
+    shared: Arc<Shared>,
+}
+
+impl Registration {
+    pub(crate) const fn source(&self) -> &IoSource {
+        &self.source
+    }
+
+    /// Runs `operation` until it no longer would block.
+    pub(crate) async fn io<T>(
+        &self,
+        interest: Interest,
+        mut operation: impl FnMut() -> io::Result<T>,
+    ) -> io::Result<T> {
+        std::future::poll_fn(|cx| traits::PollIo::poll_io(self, cx, interest, &mut operation)).await
+    }
+}
+
+impl traits::PollIo for Registration {
+    fn poll_io<T>(
+        &self,
+        cx: &mut Context<'_>,
+        interest: Interest,
+        mut operation: impl FnMut() -> io::Result<T>,
+    ) -> Poll<io::Result<T>> {
+        loop {
+            match operation() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                result => return Poll::Ready(result),
+            }
+        }
+        let mut waits = lock(&self.shared.waits);
+        waits.retain(|wait| wait.registration != self.id || wait.interest != interest);
+        waits.push(Wait {
+            registration: self.id,
+            interest,
+            source: self.source.clone(),
+            waker: cx.waker().clone(),
+        });
+        Poll::Pending
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        lock(&self.shared.waits).retain(|wait| wait.registration != self.id);
+    }
+}
+
+impl fmt::Debug for Registration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registration")
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A task's handle; dropping it cancels the task.
+pub(crate) struct Task<T> {
+    cell: Option<Arc<Cell>>,
+    joined: Arc<Mutex<Joined<T>>>,
+}
+
+struct Joined<T> {
+    output: Option<T>,
+    waiter: Option<Waker>,
+}
+
+impl<T> Future for Task<T> {
+    type Output = io::Result<T>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut joined = lock(&self.joined);
+        if let Some(output) = joined.output.take() {
+            return Poll::Ready(Ok(output));
+        }
+        if self.cell.as_ref().is_none_or(|cell| cell.is_over()) {
+            return Poll::Ready(Err(io::Error::other("the task was cancelled")));
+        }
+        joined.waiter = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        if let Some(cell) = self.cell.take() {
+            cell.cancel();
+        }
+    }
+}
+
+impl<T: Send + 'static> traits::TaskHandle<T> for Task<T> {
+    fn detach(mut self) {
+        // It stays in the runtime's list, and goes with `shut_down` at the latest.
+        self.cell = None;
+    }
+}
+
+/// A timer.
+pub(crate) struct Sleep {
+    until: Instant,
+    shared: Arc<Shared>,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if Instant::now() >= self.until {
+            return Poll::Ready(());
+        }
+        let mut timers = lock(&self.shared.timers);
+        timers.retain(|(at, waker)| *at != self.until || !waker.will_wake(cx.waker()));
+        timers.push((self.until, cx.waker().clone()));
+        Poll::Pending
+    }
+}
+
+impl traits::Runtime for Runtime {
+    type RegisteredIoSource = Registration;
+    type Sleep = Sleep;
+    type Task<T>
+        = Task<T>
+    where
+        T: Send + 'static;
+
+    fn register_io_source(&self, source: IoSource) -> io::Result<Registration> {
+        Ok(self.register(source))
+    }
+
+    fn sleep(&self, duration: Duration) -> Sleep {
+        let now = Instant::now();
+        Sleep {
+            until: now.checked_add(duration).unwrap_or(now),
+            shared: self.0.clone(),
+        }
+    }
+
+    fn spawn<T>(&self, _name: &str, future: impl Future<Output = T> + Send + 'static) -> Task<T>
+    where
+        T: Send + 'static,
+    {
+        let joined = Arc::new(Mutex::new(Joined {
+            output: None,
+            waiter: None,
+        }));
+        let result = joined.clone();
+        let cell = Arc::new(Cell {
+            woken: Arc::new(Flag::raised()),
+            future: Mutex::new(Some(Box::pin(async move {
+                let output = future.await;
+                let mut joined = lock(&result);
+                joined.output = Some(output);
+                if let Some(waiter) = joined.waiter.take() {
+                    waiter.wake();
+                }
+            }))),
+            cancelled: AtomicBool::new(false),
+        });
+        lock(&self.0.tasks).push(cell.clone());
+        Task {
+            cell: Some(cell),
+            joined,
+        }
+    }
+
+    // The module connects its own sockets, and starts no process: an address from elsewhere has no way in.
+    async fn connect_tcp(&self, _address: SocketAddr) -> io::Result<IoSource> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    async fn connect_unix(&self, _path: &Path) -> io::Result<IoSource> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn spawn_process(
+        &self,
+        _command: Command,
+        _stdin: Stdio,
+        _stdout: Stdio,
+        _stderr: Stdio,
+    ) -> io::Result<Pin<Box<dyn Future<Output = io::Result<ExitStatus>> + Send + 'static>>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// On the calling thread: the default would start one.
+    fn spawn_blocking<T>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Pin<Box<dyn Future<Output = T> + Send + 'static>>
+    where
+        T: Send + 'static,
+    {
+        Box::pin(std::future::ready(work()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{
+        io::{Read, Write},
+        os::{fd::OwnedFd, unix::net::UnixStream},
+    };
+    use traits::Runtime as _;
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(5)
+    }
+
+    #[test]
+    fn a_future_that_never_ends_is_left_at_the_deadline() {
+        let start = Instant::now();
+        let result = Runtime::new().block_on(
+            start + Duration::from_millis(30),
+            std::future::pending::<()>(),
+        );
+        assert_eq!(result, Err(Elapsed));
+        let took = start.elapsed();
+        assert!(took >= Duration::from_millis(30) && took < Duration::from_secs(2));
+    }
+
+    #[test]
+    fn a_task_that_is_always_ready_does_not_outrun_the_deadline() {
+        let runtime = Runtime::new();
+        let _busy = runtime.spawn("busy", async {
+            loop {
+                let mut yielded = false;
+                std::future::poll_fn(|cx| {
+                    if std::mem::replace(&mut yielded, true) {
+                        Poll::Ready(())
+                    } else {
+                        cx.waker().wake_by_ref();
+                        Poll::Pending
+                    }
+                })
+                .await;
+            }
+        });
+        let start = Instant::now();
+        let result = runtime.block_on(
+            start + Duration::from_millis(20),
+            std::future::pending::<()>(),
+        );
+        assert_eq!(result, Err(Elapsed));
+        assert!(start.elapsed() < Duration::from_secs(2));
+        runtime.shut_down();
+    }
+
+    #[test]
+    fn a_task_hands_its_output_back_and_a_cancelled_one_never_runs() {
+        let runtime = Runtime::new();
+        let answer = runtime.spawn("answer", async { 42 });
+        let ran = Arc::new(AtomicBool::new(false));
+        let flag = ran.clone();
+        drop(runtime.spawn(
+            "dropped",
+            async move { flag.store(true, Ordering::Release) },
+        ));
+        assert_eq!(runtime.block_on(soon(), answer).unwrap().unwrap(), 42);
+        assert!(!ran.load(Ordering::Acquire));
+    }
+
+    #[test]
+    fn a_descriptor_that_becomes_readable_wakes_its_reader() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let runtime = Runtime::new();
+        let io = runtime.register(IoSource::from(OwnedFd::from(ours.try_clone().unwrap())));
+        let writer = runtime.sleep(Duration::from_millis(10));
+        let task = runtime.spawn("writer", async move {
+            writer.await;
+            theirs.write_all(b"!").unwrap();
+        });
+        let mut byte = [0];
+        runtime
+            .block_on(
+                soon(),
+                io.io(Interest::Readable, || (&ours).read(&mut byte)),
+            )
+            .unwrap()
+            .unwrap();
+        assert_eq!(&byte, b"!");
+        drop(task);
+    }
+
+    #[test]
+    fn shutting_down_drops_what_detached_tasks_hold() {
+        let runtime = Runtime::new();
+        let held = Arc::new(());
+        let inside = held.clone();
+        traits::TaskHandle::detach(runtime.spawn("detached", async move {
+            std::future::pending::<()>().await;
+            drop(inside);
+        }));
+        assert_eq!(
+            runtime.block_on(Instant::now(), std::future::pending::<()>()),
+            Err(Elapsed)
+        );
+        assert_eq!(Arc::strong_count(&held), 2);
+        runtime.shut_down();
+        assert_eq!(Arc::strong_count(&held), 1);
+    }
+}
