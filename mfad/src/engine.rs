@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use mfad_protocol::limits;
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -14,6 +13,7 @@ use crate::{
         backup::Set,
         otp::{Generator, Windows, identity},
     },
+    management::Offers,
     people::People,
     session::{grant::Grants, logins::Running, registry::Registry},
     store::{
@@ -41,6 +41,8 @@ pub struct Engine {
     pub registry: Registry<Running>,
     /// What they earned.
     pub grants: Grants,
+    /// Factors offered and not yet confirmed.
+    pub offers: Offers,
     /// Where audit records go besides the store.
     pub trail: Trail,
     /// Bounds hashing.
@@ -72,7 +74,7 @@ impl Engine {
     pub fn new(
         loaded: Loaded,
         store: Arc<dyn Store>,
-        keyring: Keyring,
+        keyring: Arc<Keyring>,
         clock: Arc<dyn Clock>,
         trail: Trail,
     ) -> Result<Self, FactorError> {
@@ -81,10 +83,11 @@ impl Engine {
             registry: Registry::new(loaded.settings.session.max),
             loaded: RwLock::new(Arc::new(loaded)),
             store,
-            keyring: Arc::new(keyring),
+            keyring,
             people: People::default(),
             clock,
             grants: Grants::default(),
+            offers: Offers::default(),
             trail,
             hashing: Semaphore::new(HASHING_AT_ONCE),
             decoy,
@@ -124,12 +127,12 @@ impl Engine {
 
     /// Whether nothing would be lost by exiting now.
     pub fn is_idle(&self) -> bool {
-        self.registry.len(std::time::Instant::now()) == 0 && self.grants.waiting(self.now()) == 0
+        let now = self.now();
+        self.registry.len(std::time::Instant::now()) == 0
+            && self.grants.waiting(now) == 0
+            && self.offers.is_empty(now)
     }
 }
 
 /// Realm of people until fleets share a store.
 pub const REALM: &str = "local";
-
-/// Longest dialogue that a module may ask for, plus the time to say goodbye.
-pub const LONGEST_DIALOGUE: std::time::Duration = limits::GRANT;

@@ -1,2 +1,94 @@
-//! The daemon.
-fn main() {}
+//! The program: arguments and exit code. What it does is in the library.
+
+use std::{
+    fs::OpenOptions,
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use mfad::{
+    config::Paths,
+    daemon::{self, Options},
+    store::seal::Keyring,
+};
+use mfad_protocol::names;
+
+const USAGE: &str = "\
+mfad: the daemon behind pam_mfa. systemd or the system bus starts it; nobody else needs to.
+
+Usage: mfad [--root DIR] [--bus SOCKET]
+       mfad --make-key FILE
+
+  --root DIR       look for etc/mfa, var/lib/mfa, run/mfad and usr/lib/mfa below DIR (for tests)
+  --bus SOCKET     the system bus's socket [/run/dbus/system_bus_socket]
+  --make-key FILE  write a new sealing key to FILE (mode 0600), which must not exist yet
+  --version        print the version
+  --help           print this
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match act(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err((code, message)) => {
+            eprintln!("mfad: {message}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+/// Exit codes as in `mfactl`: 1 refused, 2 usage.
+type Outcome = Result<(), (u8, String)>;
+
+fn act(arguments: &[String]) -> Outcome {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["--help" | "-h"] => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        ["--version" | "-V"] => {
+            println!("mfad {}", env!("CARGO_PKG_VERSION"));
+            Ok(())
+        }
+        ["--make-key", file] => make_key(Path::new(file)).map_err(|message| (1, message)),
+        words => daemon::run(options(words)?).map_err(|error| (1, error.to_string())),
+    }
+}
+
+fn options(words: &[&str]) -> Result<Options, (u8, String)> {
+    let mut options = Options {
+        paths: Paths::system(std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)),
+        bus: PathBuf::from(names::SYSTEM_BUS_SOCKET),
+    };
+    let mut rest = words;
+    while let [word, value, after @ ..] = rest {
+        match *word {
+            "--root" => options.paths = Paths::under(Path::new(value)),
+            "--bus" => options.bus = PathBuf::from(value),
+            _ => break,
+        }
+        rest = after;
+    }
+    match rest {
+        [] => Ok(options),
+        [word, ..] => Err((2, format!("{word}: unknown, or its value is missing\n\n{USAGE}"))),
+    }
+}
+
+/// Writes a new key. An existing file is never touched: without it, all that it sealed is lost.
+fn make_key(file: &Path) -> Result<(), String> {
+    let text = Keyring::generate_file().map_err(|error| error.to_string())?;
+    let shown = file.display();
+    let mut written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::AlreadyExists {
+            format!("{shown} exists already and was left alone: it opens everything that is enrolled")
+        } else {
+            format!("{shown} could not be written: {error}")
+        }
+    })?;
+    let kept = written.write_all(text.as_bytes()).and_then(|()| written.sync_all());
+    kept.map_err(|error| format!("{shown} could not be written: {error}"))
+}

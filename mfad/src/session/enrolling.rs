@@ -140,7 +140,8 @@ fn screen(generator: &Generator, loaded: &Loaded, account: &str) -> Result<Vec<M
     let mut messages = vec![info("This login needs a second factor, and you have none yet.".to_owned())];
     messages.push(info("Scan this with an authenticator app on your phone:".to_owned()));
     messages.extend(qr::ascii(&uri).into_iter().map(info));
-    messages.push(info(format!("Or type this secret into it: {}", enrollment::grouped(&generator.base32()?))));
+    let secret = enrollment::grouped(&generator.base32()?);
+    messages.push(info(format!("Or type this secret into it: {}", secret.as_str())));
     messages.push(info(format!("({})", generator.describe())));
     messages.push(visible(format!("Then type the code it shows. {}", loaded.settings.prompt.text)));
     Ok(messages)

@@ -4,10 +4,13 @@
 //! [`verdict`] decides, with the policy, how the dialogue is played; [`dialogue`] steps it (pure); [`logins`] runs it
 //! against the store. Nothing here knows D-Bus.
 
+mod answering;
 pub mod dialogue;
+mod enrolling;
 pub mod facts;
 pub mod grant;
 pub mod logins;
+mod phases;
 pub mod registry;
 pub mod verdict;
 

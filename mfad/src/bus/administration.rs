@@ -1,0 +1,141 @@
+//! `org.mfad.Mfad1.Administration`: acts of root, or of whom polkit lets. Dispatch only.
+
+use std::sync::Arc;
+
+use mfad_protocol::{AuditQuery, DaemonStatus, EnrollmentOffer, EnrollmentOptions, ReloadReport, UserInfo};
+use zbus::{Connection, interface, message::Header};
+
+use super::{caller::administrator, error::Error};
+use crate::core::Core;
+
+/// The interface.
+pub struct Administration {
+    core: Arc<Core>,
+}
+
+impl Administration {
+    /// Serves it.
+    pub fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+}
+
+#[interface(name = "org.mfad.Mfad1.Administration")]
+impl Administration {
+    /// How the daemon is.
+    #[zbus(out_args("status"))]
+    async fn status(
+        &self,
+        #[zbus(connection)] bus: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<DaemonStatus, Error> {
+        administrator(bus, &header).await?;
+        let _busy = self.core.busy();
+        Ok(self.core.status().await)
+    }
+
+    /// People after `after`, in the order of their names.
+    #[zbus(out_args("users"))]
+    async fn list_users(
+        &self,
+        after: String,
+        limit: u32,
+        #[zbus(connection)] bus: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<Vec<UserInfo>, Error> {
+        administrator(bus, &header).await?;
+        let _busy = self.core.busy();
+        Ok(self.core.engine()?.list_users(&after, limit).await?)
+    }
+
+    /// One user.
+    #[zbus(out_args("info"))]
+    async fn show_user(
+        &self,
+        user: String,
+        #[zbus(connection)] bus: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<UserInfo, Error> {
+        administrator(bus, &header).await?;
+        let _busy = self.core.busy();
+        Ok(self.core.engine()?.show_user(&user).await?)
+    }
+
+    /// Enrolls a factor for a user; it counts at once.
+    #[zbus(out_args("offer"))]
+    async fn enroll_user(
+        &self,
+        user: String,
+        kind: String,
+        options: EnrollmentOptions,
+        #[zbus(connection)] bus: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<EnrollmentOffer, Error> {
+        let caller = administrator(bus, &header).await?;
+        let _busy = self.core.busy();
+        Ok(self.core.engine()?.enroll_user(&caller, &user, &kind, options).await?)
+    }
+
+    /// Removes a user's factor, named by its id or name.
+    async fn remove_credential(
+        &self,
+        user: String,
+        credential: String,
+        #[zbus(connection)] bus: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(), Error> {
+        let caller = administrator(bus, &header).await?;
+        let _busy = self.core.busy();
+        Ok(self.core.engine()?.remove_credential_of(&caller, &user, &credential).await?)
+    }
+
+    /// Clears a user's delays and failures; with `clock`, codes count again after a clock that had run ahead.
+    async fn unlock_user(
+        &self,
+        user: String,
+        clock: bool,
+        #[zbus(connection)] bus: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(), Error> {
+        let caller = administrator(bus, &header).await?;
+        let _busy = self.core.busy();
+        Ok(self.core.engine()?.unlock_user(&caller, &user, clock).await?)
+    }
+
+    /// Takes every factor of a user away.
+    async fn reset_user(
+        &self,
+        user: String,
+        #[zbus(connection)] bus: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(), Error> {
+        let caller = administrator(bus, &header).await?;
+        let _busy = self.core.busy();
+        Ok(self.core.engine()?.reset_user(&caller, &user).await?)
+    }
+
+    /// Audit records, oldest first: sequence number, time, JSON.
+    #[zbus(out_args("records"))]
+    async fn audit(
+        &self,
+        query: AuditQuery,
+        #[zbus(connection)] bus: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<Vec<(i64, i64, String)>, Error> {
+        administrator(bus, &header).await?;
+        let _busy = self.core.busy();
+        Ok(self.core.engine()?.audit(query).await?)
+    }
+
+    /// Reads the configuration again.
+    #[zbus(out_args("report"))]
+    async fn reload(
+        &self,
+        #[zbus(connection)] bus: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<ReloadReport, Error> {
+        let caller = administrator(bus, &header).await?;
+        let _busy = self.core.busy();
+        Ok(self.core.reload(Some(caller.uid)))
+    }
+}

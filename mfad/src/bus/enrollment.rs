@@ -1,0 +1,103 @@
+//! `org.mfad.Mfad1.Enrollment`: a user's own factors. Dispatch only; the user is who the bus says the caller is.
+
+use std::sync::Arc;
+
+use mfad_protocol::{CredentialInfo, EnrollmentOffer, EnrollmentOptions, UserInfo};
+use zbus::{Connection, interface, message::Header};
+
+use super::{caller::on_bus, error::Error};
+use crate::core::Core;
+
+/// The interface.
+pub struct Enrollment {
+    core: Arc<Core>,
+}
+
+impl Enrollment {
+    /// Serves it.
+    pub fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+}
+
+#[interface(name = "org.mfad.Mfad1.Enrollment")]
+impl Enrollment {
+    /// What the caller has enrolled.
+    #[zbus(out_args("user"))]
+    async fn status(
+        &self,
+        #[zbus(connection)] bus: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<UserInfo, Error> {
+        let caller = on_bus(bus, &header).await?;
+        let _busy = self.core.busy();
+        Ok(self.core.engine()?.own_status(&caller).await?)
+    }
+
+    /// Offers a new factor.
+    #[zbus(out_args("offer"))]
+    async fn begin(
+        &self,
+        kind: String,
+        options: EnrollmentOptions,
+        grant: String,
+        #[zbus(connection)] bus: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<EnrollmentOffer, Error> {
+        let caller = on_bus(bus, &header).await?;
+        let _busy = self.core.busy();
+        Ok(self.core.engine()?.offer_own(&caller, &kind, options, &grant).await?)
+    }
+
+    /// Keeps an offered factor once its owner has proven it.
+    #[zbus(out_args("credential"))]
+    async fn confirm(
+        &self,
+        offer: String,
+        code: String,
+        #[zbus(connection)] bus: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<CredentialInfo, Error> {
+        let caller = on_bus(bus, &header).await?;
+        let _busy = self.core.busy();
+        Ok(self.core.engine()?.confirm_own(&caller, &offer, &code).await?)
+    }
+
+    /// Forgets an offered factor.
+    async fn cancel(
+        &self,
+        offer: String,
+        #[zbus(connection)] bus: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(), Error> {
+        let caller = on_bus(bus, &header).await?;
+        self.core.engine()?.offers.withdraw(&offer, caller.uid);
+        Ok(())
+    }
+
+    /// Removes a factor, named by its id or name.
+    async fn remove(
+        &self,
+        credential: String,
+        grant: String,
+        #[zbus(connection)] bus: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(), Error> {
+        let caller = on_bus(bus, &header).await?;
+        let _busy = self.core.busy();
+        Ok(self.core.engine()?.remove_own(&caller, &credential, &grant).await?)
+    }
+
+    /// Renames a factor.
+    async fn rename(
+        &self,
+        credential: String,
+        name: String,
+        #[zbus(connection)] bus: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(), Error> {
+        let caller = on_bus(bus, &header).await?;
+        let _busy = self.core.busy();
+        Ok(self.core.engine()?.rename_own(&caller, &credential, &name).await?)
+    }
+}

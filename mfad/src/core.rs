@@ -1,0 +1,175 @@
+//! The daemon as its interfaces see it: a working engine, or the reasons why there is none; and how busy it is.
+//!
+//! A daemon without its key, store or configuration keeps running: it answers every login with "unavailable" and an
+//! administrator with what is wrong.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use mfad_protocol::{DaemonStatus, PROTOCOL, ReloadReport};
+
+use crate::{
+    audit::{Event, Record, Trail},
+    clock::Clock,
+    config::{self, Loaded, Paths},
+    engine::Engine,
+    management::Refusal,
+};
+
+/// Puts an engine together from a configuration, or says what is wrong.
+pub type Assemble = Box<dyn Fn(Loaded) -> Result<Engine, Vec<String>> + Send + Sync>;
+
+/// The daemon.
+pub struct Core {
+    engine: RwLock<Result<Arc<Engine>, Vec<String>>>,
+    /// What is wrong with the files on disk, while an older configuration is in force.
+    stale: Mutex<Vec<String>>,
+    paths: Paths,
+    assemble: Assemble,
+    clock: Arc<dyn Clock>,
+    trail: Trail,
+    started: i64,
+    calls: AtomicUsize,
+    last_call: Mutex<Instant>,
+}
+
+/// Counts a call as being served.
+pub struct Busy<'a>(&'a Core);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.calls.fetch_sub(1, Ordering::Relaxed);
+        *self.0.last_call.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+}
+
+impl Core {
+    /// Loads the configuration and assembles the engine; never fails, but may come up unavailable.
+    pub fn start(paths: Paths, assemble: Assemble, clock: Arc<dyn Clock>, trail: Trail) -> Self {
+        let core = Self {
+            engine: RwLock::new(Err(vec!["starting".to_owned()])),
+            stale: Mutex::default(),
+            paths,
+            assemble,
+            started: clock.now().wall,
+            clock,
+            trail,
+            calls: AtomicUsize::new(0),
+            last_call: Mutex::new(Instant::now()),
+        };
+        core.reload(None);
+        core
+    }
+
+    /// The engine, or why there is none.
+    pub fn engine(&self) -> Result<Arc<Engine>, Refusal> {
+        match &*self.engine.read().unwrap_or_else(PoisonError::into_inner) {
+            Ok(engine) => Ok(Arc::clone(engine)),
+            Err(problems) => Err(Refusal::Unavailable(problems.join("; "))),
+        }
+    }
+
+    /// Reads the configuration again. A broken one never replaces a good one; without a good one, the engine is
+    /// assembled anew.
+    pub fn reload(&self, by: Option<u32>) -> ReloadReport {
+        let errors = match config::load(&self.paths) {
+            Err(errors) => errors.lines(),
+            Ok(loaded) => self.apply(loaded),
+        };
+        let applied = errors.is_empty();
+        if !applied {
+            self.fall_back(&errors);
+        }
+        self.stale.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&errors);
+        self.trail.send(&Record {
+            time: self.clock.now().wall,
+            event: Event::Configuration,
+            outcome: if applied { "loaded" } else { "refused" }.to_owned(),
+            user: None,
+            service: None,
+            rhost: None,
+            tty: None,
+            factor: None,
+            rule: None,
+            by,
+            detail: (!applied).then(|| errors.join("; ")),
+        });
+        ReloadReport { applied, errors }
+    }
+
+    fn apply(&self, loaded: Loaded) -> Vec<String> {
+        let mut engine = self.engine.write().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(engine) = &*engine {
+            engine.replace(loaded);
+            return Vec::new();
+        }
+        match (self.assemble)(loaded) {
+            Ok(assembled) => {
+                *engine = Ok(Arc::new(assembled));
+                Vec::new()
+            }
+            Err(problems) => problems,
+        }
+    }
+
+    /// Without an engine, the newest errors are the reasons.
+    fn fall_back(&self, errors: &[String]) {
+        let mut engine = self.engine.write().unwrap_or_else(PoisonError::into_inner);
+        if engine.is_err() {
+            *engine = Err(errors.to_vec());
+        }
+    }
+
+    /// How the daemon is.
+    pub async fn status(&self) -> DaemonStatus {
+        let mut problems = self.stale.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (mut enrolled, mut sessions, mut rules) = (0, 0, 0);
+        if let Ok(engine) = self.engine() {
+            match engine.store.count_enrolled().await {
+                Ok(count) => enrolled = count,
+                Err(error) => problems.push(error.to_string()),
+            }
+            sessions = u32::try_from(engine.registry.len(Instant::now())).unwrap_or(u32::MAX);
+            rules = u32::try_from(engine.loaded().policy.rules()).unwrap_or(u32::MAX);
+        }
+        DaemonStatus {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            protocol: PROTOCOL,
+            started: self.started,
+            enrolled,
+            sessions,
+            rules,
+            problems,
+        }
+    }
+
+    /// Marks a call as being served until the value is dropped.
+    #[must_use]
+    pub fn busy(&self) -> Busy<'_> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        Busy(self)
+    }
+
+    /// Whether nothing has happened for `quiet`, and nothing would be lost by exiting.
+    pub fn is_idle(&self, quiet: Duration) -> bool {
+        let rested = self.last_call.lock().unwrap_or_else(PoisonError::into_inner).elapsed() >= quiet;
+        rested && !self.is_serving() && self.engine().map_or(true, |engine| engine.is_idle())
+    }
+
+    /// Whether a call is being served right now.
+    pub fn is_serving(&self) -> bool {
+        self.calls.load(Ordering::Relaxed) > 0
+    }
+
+    /// Ends the dialogues of a connection that is gone.
+    pub fn disconnected(&self, connection: &crate::session::Connection) {
+        if let Ok(engine) = self.engine() {
+            engine.registry.disconnected(connection);
+        }
+    }
+}

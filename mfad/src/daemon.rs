@@ -1,0 +1,190 @@
+//! Wires the parts together, and unwires them so that no call is lost.
+
+use std::{
+    io,
+    os::{
+        fd::{FromRawFd, OwnedFd, RawFd},
+        unix::net::UnixListener,
+    },
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use mfad_protocol::names;
+use nix::unistd::Uid;
+use sd_notify::NotifyState;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{Mutex, Notify},
+};
+
+use crate::{
+    audit::{Trail, syslog},
+    bus::{
+        listener::{Door, Listener},
+        system,
+    },
+    clock::{Clock, SystemClock},
+    config::{self, Paths, read_key},
+    core::Core,
+    engine::Engine,
+    privilege,
+    store::{seal::Keyring, sqlite::SqliteStore},
+};
+
+/// How often the daemon looks whether it is idle.
+const TICK: Duration = Duration::from_secs(1);
+/// How long calls in progress may take once the daemon is leaving.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// How the daemon is run.
+#[derive(Debug)]
+pub struct Options {
+    /// Where things are.
+    pub paths: Paths,
+    /// The system bus.
+    pub bus: PathBuf,
+}
+
+/// A listening socket and what it is for.
+type Socket = (UnixListener, Door);
+
+/// Runs the daemon until it is told to stop, or has been idle where a service manager would start it again.
+pub fn run(options: Options) -> io::Result<()> {
+    privilege::forbid_dumps()?;
+    // SAFETY: umask cannot fail and touches no memory; the process has one thread yet.
+    unsafe { libc::umask(0o077) };
+    let inherited = inherited_sockets()?;
+    let managed = !inherited.is_empty();
+    let sockets = if managed { inherited } else { bind_sockets(&options.paths)? };
+    // Read while still root: the key file is root's alone. A missing key is reported, not fatal.
+    let key = read_key(&options.paths);
+    if Uid::effective().is_root() && options.paths.owner == 0 {
+        let user = privilege::daemon_user()?;
+        privilege::hand_over_state(&options.paths.state_dir, &user)?;
+        privilege::become_user(&user)?;
+        privilege::forbid_dumps()?; // setuid(2) may have reset it
+    }
+    let keyring = key.map_err(|error| error.to_string()).and_then(|bytes| {
+        Keyring::parse(&bytes).map_err(|error| error.to_string())
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(serve(options, sockets, keyring, managed))
+}
+
+async fn serve(
+    options: Options,
+    sockets: Vec<Socket>,
+    keyring: Result<Keyring, String>,
+    managed: bool,
+) -> io::Result<()> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let trail = Trail::to(syslog::SOCKET);
+    let owner = options.paths.owner;
+    let core = Arc::new(Core::start(
+        options.paths.clone(),
+        assembler(options.paths.clone(), keyring, Arc::clone(&clock), trail.clone()),
+        clock,
+        trail,
+    ));
+    let stop = Arc::new(Notify::new());
+    for (socket, door) in sockets {
+        let listener = Listener::new(socket, door, Arc::clone(&core), owner)?;
+        tokio::spawn(listener.run(Arc::clone(&stop)));
+    }
+    let bus = Arc::new(Mutex::new(None));
+    // The first attempt is awaited, so that "ready" means ready on the bus too, where there is one.
+    if let Ok(connected) = system::connect(&core, &options.bus).await {
+        *bus.lock().await = Some(connected);
+    }
+    let staying = tokio::spawn(system::stay(Arc::clone(&core), options.bus, Arc::clone(&bus)));
+    let _no_manager = sd_notify::notify(&[NotifyState::Ready]);
+    wait_for_the_end(&core, managed).await?;
+    let _no_manager = sd_notify::notify(&[NotifyState::Stopping]);
+    stop.notify_waiters();
+    staying.abort();
+    leave(&core, &bus).await;
+    Ok(())
+}
+
+/// Returns when the daemon should end: a signal, or idleness where somebody will start it again.
+async fn wait_for_the_end(core: &Arc<Core>, managed: bool) -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut tick = tokio::time::interval(TICK);
+    let watchdog = sd_notify::watchdog_enabled().is_some();
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hangup.recv() => drop(core.reload(None)),
+            _ = tick.tick() => {
+                if watchdog {
+                    let _no_manager = sd_notify::notify(&[NotifyState::Watchdog]);
+                }
+                let quiet = core.engine().map_or(config::IDLE_EXIT, |engine| engine.loaded().settings.daemon.idle_exit);
+                if managed && core.is_idle(quiet) {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+/// Leaves the bus and lets calls in progress end. Peers in the sockets' backlog wait for the next daemon.
+async fn leave(core: &Arc<Core>, bus: &Mutex<Option<zbus::Connection>>) {
+    let connected = bus.lock().await.take();
+    if let Some(bus) = &connected {
+        system::leave(bus).await;
+    }
+    let drained = async {
+        while core.is_serving() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let _in_time = tokio::time::timeout(DRAIN, drained).await;
+    if let Some(bus) = connected {
+        let _in_time = tokio::time::timeout(DRAIN, bus.graceful_shutdown()).await;
+    }
+}
+
+/// Says how an engine is put together from a configuration that was read.
+fn assembler(paths: Paths, keyring: Result<Keyring, String>, clock: Arc<dyn Clock>, trail: Trail) -> crate::core::Assemble {
+    let keyring = keyring.map(Arc::new);
+    Box::new(move |loaded| {
+        let keyring = keyring.as_ref().map_err(|problem| vec![problem.clone()])?;
+        let path = paths.state_dir.join("mfa.db");
+        let store = SqliteStore::open(&path, loaded.settings.store_options())
+            .map_err(|error| vec![format!("{}: {error}", path.display())])?;
+        Engine::new(loaded, Arc::new(store), Arc::clone(keyring), Arc::clone(&clock), trail.clone())
+            .map_err(|error| vec![error.to_string()])
+    })
+}
+
+/// Sockets that systemd has bound, known by their names (`FileDescriptorName=`).
+fn inherited_sockets() -> io::Result<Vec<Socket>> {
+    let mut sockets = Vec::new();
+    for (raw, name) in sd_notify::listen_fds_with_names()? {
+        let door = match name.as_str() {
+            "pam" => Door::Pam,
+            "user" => Door::User,
+            other => return Err(io::Error::other(format!("a socket named {other} was handed over; expected pam or user"))),
+        };
+        sockets.push((adopt(raw), door));
+    }
+    Ok(sockets)
+}
+
+fn adopt(raw: RawFd) -> UnixListener {
+    // SAFETY: systemd hands these descriptors to this process by sd_listen_fds(3), and each is taken once.
+    UnixListener::from(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
+fn bind_sockets(paths: &Paths) -> io::Result<Vec<Socket>> {
+    let file = |path: &'static str| path.rsplit('/').next().unwrap_or(path);
+    let pam = privilege::bind(&paths.run_dir, file(names::PAM_SOCKET), 0o600, paths.owner)?;
+    let user = privilege::bind(&paths.run_dir, file(names::USER_SOCKET), 0o666, paths.owner)?;
+    Ok(vec![(pam, Door::Pam), (user, Door::User)])
+}

@@ -1,0 +1,140 @@
+//! Factors offered to their owners and not yet confirmed. In memory only: an offer forgotten was never stored.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use zeroize::Zeroizing;
+
+use crate::{
+    clock::Now,
+    factor::{backup::Set, otp::Generator},
+    session::registry::random_id,
+    store::{Kind, PersonKey},
+};
+
+/// How long an offer waits, in seconds.
+const LIFETIME: i64 = 15 * 60;
+/// Most offers at once, of everybody and of one person.
+const CAPACITY: usize = 256;
+const OF_ONE: usize = 4;
+/// Wrong codes forgiven: the secret has been shown, so there is nothing to guess.
+const TRIES: u8 = 5;
+
+/// An offer.
+pub struct Offer {
+    /// Whose.
+    pub person: PersonKey,
+    /// What its owner will call it, if they said.
+    pub name: Option<String>,
+    /// What is offered.
+    pub what: Offered,
+    expires: i64,
+    tries_left: u8,
+}
+
+/// What is offered.
+pub enum Offered {
+    /// A generator of codes.
+    Otp(Kind, Generator),
+    /// A set of backup codes, with their digests in order.
+    Backup(Set, Zeroizing<Vec<[u8; 32]>>),
+}
+
+/// All offers.
+#[derive(Default)]
+pub struct Offers {
+    open: Mutex<HashMap<String, Offer>>,
+}
+
+impl Offers {
+    /// Files an offer under a new id; `None` if there is no room or no randomness.
+    pub fn file(&self, person: PersonKey, name: Option<String>, what: Offered, now: Now) -> Option<String> {
+        let id = random_id()?;
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|_, offer| offer.expires > now.steady);
+        if open.len() >= CAPACITY || open.values().filter(|offer| offer.person == person).count() >= OF_ONE {
+            return None;
+        }
+        let offer = Offer { person, name, what, expires: now.steady + LIFETIME, tries_left: TRIES };
+        open.insert(id.clone(), offer);
+        Some(id)
+    }
+
+    /// Takes an offer out, if it is this person's and has tries left.
+    pub fn take(&self, id: &str, uid: u32, now: Now) -> Option<Offer> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let offer = open.get(id)?;
+        let usable = offer.person.uid == uid && offer.expires > now.steady && offer.tries_left > 0;
+        if usable { open.remove(id) } else { None }
+    }
+
+    /// Puts an offer back after a wrong code.
+    pub fn put_back(&self, id: &str, mut offer: Offer) -> u8 {
+        offer.tries_left = offer.tries_left.saturating_sub(1);
+        let left = offer.tries_left;
+        if left > 0 {
+            self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), offer);
+        }
+        left
+    }
+
+    /// Withdraws an offer.
+    pub fn withdraw(&self, id: &str, uid: u32) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.get(id).is_some_and(|offer| offer.person.uid == uid) {
+            open.remove(id);
+        }
+    }
+
+    /// Whether any offer waits; the daemon does not exit under it.
+    pub fn is_empty(&self, now: Now) -> bool {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|_, offer| offer.expires > now.steady);
+        open.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::factor::otp::Hash;
+
+    const NOW: Now = Now { wall: 0, steady: 0 };
+
+    fn file(offers: &Offers, uid: u32) -> Option<String> {
+        let person = PersonKey { realm: "local".into(), name: format!("u{uid}"), uid };
+        let generator = Generator::generate(Kind::Totp, Hash::Sha1, 6, 30).unwrap();
+        offers.file(person, None, Offered::Otp(Kind::Totp, generator), NOW)
+    }
+
+    #[test]
+    fn an_offer_is_its_owners_only() {
+        let offers = Offers::default();
+        let id = file(&offers, 1000).unwrap();
+        assert!(offers.take(&id, 1001, NOW).is_none());
+        offers.withdraw(&id, 1001);
+        assert!(offers.take(&id, 1000, NOW).is_some());
+        assert!(offers.take(&id, 1000, NOW).is_none(), "taken once");
+    }
+
+    #[test]
+    fn an_offer_expires_and_wears_out() {
+        let offers = Offers::default();
+        let id = file(&offers, 1000).unwrap();
+        assert!(offers.take(&id, 1000, Now { steady: LIFETIME, ..NOW }).is_none());
+        for left in (0..TRIES).rev() {
+            let offer = offers.take(&id, 1000, NOW).unwrap();
+            assert_eq!(offers.put_back(&id, offer), left);
+        }
+        assert!(offers.take(&id, 1000, NOW).is_none());
+    }
+
+    #[test]
+    fn one_person_cannot_take_all_the_room() {
+        let offers = Offers::default();
+        assert_eq!((0..OF_ONE + 1).filter(|_| file(&offers, 1000).is_some()).count(), OF_ONE);
+        assert!(file(&offers, 1001).is_some());
+    }
+}

@@ -1,0 +1,128 @@
+//! What an administrator does for others.
+
+use mfad_protocol::{AuditQuery, EnrollmentOffer, EnrollmentOptions, UserInfo};
+
+use super::{
+    Refusal, checked_name, hex_id,
+    own::{factor, is_enrolled, key_of, known_kind},
+    show::nobody,
+};
+use crate::{
+    audit::Event,
+    engine::{Engine, REALM},
+    enrollment::{Maker, offer_codes},
+    people::Account,
+    session::Caller,
+    store::{AuditFilter, Kind, Standing},
+};
+
+/// Most users and records returned at once.
+const PAGE: u32 = 1000;
+
+impl Engine {
+    /// People after `after`, in the order of their names.
+    pub async fn list_users(&self, after: &str, limit: u32) -> Result<Vec<UserInfo>, Refusal> {
+        let people = self.store.list_people(REALM, after, limit.clamp(1, PAGE)).await?;
+        let mut users = Vec::with_capacity(people.len());
+        for person in &people {
+            users.push(self.show(person).await?);
+        }
+        Ok(users)
+    }
+
+    /// One user.
+    pub async fn show_user(&self, user: &str) -> Result<UserInfo, Refusal> {
+        match self.store.find_person(REALM, user).await? {
+            Some(person) => Ok(self.show(&person).await?),
+            None => Ok(nobody(&self.account_named(user).await?)),
+        }
+    }
+
+    /// Enrolls a factor for a user; it counts at once, unproven.
+    pub async fn enroll_user(
+        &self,
+        caller: &Caller,
+        user: &str,
+        kind: &str,
+        options: EnrollmentOptions,
+    ) -> Result<EnrollmentOffer, Refusal> {
+        let now = self.now();
+        let account = self.account_named(user).await?;
+        let kind = known_kind(kind)?;
+        let name = options.name.as_deref().map(checked_name).transpose()?;
+        let loaded = self.loaded();
+        let maker = Maker { keyring: &self.keyring, settings: &loaded.settings };
+        let key = key_of(&account);
+        let mut offer;
+        let new = if kind == Kind::BackupCodes {
+            if !self.store.find_person(REALM, &account.name).await?.as_ref().is_some_and(is_enrolled) {
+                return Err(Refusal::Invalid(format!(
+                    "backup codes need another factor first: mfactl user enroll {} totp",
+                    account.name
+                )));
+            }
+            let (set, codes, digests) = self.make_codes().await?;
+            offer = offer_codes(String::new(), kind.word(), &codes);
+            maker.backup(&key, &set, digests, name)?
+        } else {
+            let generator = maker.generator(kind, &options)?;
+            offer = maker.offer_otp(String::new(), kind, kind.word(), &generator, &account.name)?;
+            let start = if kind == Kind::Hotp { 0 } else { -1 };
+            maker.otp(&key, kind, &generator, name, Standing::Active, start)?
+        };
+        let id = new.id;
+        let record = self.act(caller, &account.name, Event::Enrollment, "added", factor(kind, new.name.as_deref()));
+        self.trail.send(&record);
+        let person = self.store.add_credential(key, new, now, record).await.map_err(|error| match error {
+            crate::store::StoreError::Exists => Refusal::Exists(format!(
+                "{0} has a factor of that name, or was enrolled under another uid; see: mfactl user show {0}",
+                account.name
+            )),
+            error => error.into(),
+        })?;
+        offer.id = hex_id(id);
+        if let Some(added) = person.credentials.into_iter().find(|credential| credential.id == id) {
+            offer.name = added.name;
+        }
+        Ok(offer)
+    }
+
+    /// Removes a user's factor.
+    pub async fn remove_credential_of(&self, caller: &Caller, user: &str, wanted: &str) -> Result<(), Refusal> {
+        let person = self.known_person(user).await?;
+        self.remove(caller, &person, wanted).await
+    }
+
+    /// Clears a user's delays and failures, and with `clock` the codes' high-water mark that lies in the future.
+    pub async fn unlock_user(&self, caller: &Caller, user: &str, clock: bool) -> Result<(), Refusal> {
+        let person = self.known_person(user).await?;
+        let record = self.act(caller, user, Event::Administration, "unlocked", None);
+        self.trail.send(&record);
+        Ok(self.store.unlock(person.id, clock, self.now(), record).await?)
+    }
+
+    /// Takes every factor of a user away.
+    pub async fn reset_user(&self, caller: &Caller, user: &str) -> Result<(), Refusal> {
+        let person = self.known_person(user).await?;
+        let record = self.act(caller, user, Event::Administration, "reset", None);
+        self.trail.send(&record);
+        Ok(self.store.reset_person(person.id, record).await?)
+    }
+
+    /// Audit records, oldest first.
+    pub async fn audit(&self, query: AuditQuery) -> Result<Vec<(i64, i64, String)>, Refusal> {
+        let filter = AuditFilter {
+            user: query.user,
+            since: query.since,
+            after: query.after,
+            limit: query.limit.unwrap_or(100).clamp(1, PAGE),
+        };
+        Ok(self.store.audit(filter).await?)
+    }
+
+    async fn account_named(&self, user: &str) -> Result<Account, Refusal> {
+        let no_answer = |_| Refusal::Unavailable("the name service does not answer; try again, or see: getent passwd".into());
+        let found = self.people.named(user).await.map_err(no_answer)?;
+        found.ok_or_else(|| Refusal::NotFound(format!("there is no user {} here", mfad_protocol::printable(user))))
+    }
+}
