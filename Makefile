@@ -112,6 +112,9 @@ endef
 # Files that name the daemon's path, which PREFIX moves.
 put-with-path = sed 's|/usr/libexec/mfa|$(LIBEXECDIR)|g' $(1) > $(DESTDIR)$(2) && chmod 0644 $(DESTDIR)$(2)
 
+# Files to copy to /etc/mfa; the vendor's policy is no example, it is in force.
+EXAMPLES = $(filter-out %/vendor.toml,$(wildcard packaging/policy/*.toml))
+
 MAN8 = packaging/man/pam_mfa.8 packaging/man/mfad.8
 MAN5 = packaging/man/mfad.toml.5 packaging/man/mfa-policy.5
 MAN1 = packaging/man/mfactl.1
@@ -134,6 +137,8 @@ install: built
 	install -m 0644 packaging/polkit/org.mfad.policy $(DESTDIR)/usr/share/polkit-1/actions
 	install -m 0644 packaging/pam-configs/mfa $(DESTDIR)/usr/share/pam-configs/mfa
 	install -m 0644 packaging/pam/* $(DESTDIR)$(SHAREDIR)/pam
+	install -m 0644 packaging/policy/vendor.toml $(DESTDIR)$(VENDORDIR)/policy.toml
+	install -m 0644 $(EXAMPLES) $(DESTDIR)$(SHAREDIR)/examples
 	install -m 0644 packaging/systemd/mfad.service.d/encrypted-key.conf.example \
 	    $(DESTDIR)$(SHAREDIR)/examples/encrypted-key.conf
 	install -m 0644 $(MAN1) $(DESTDIR)$(MANDIR)/man1
@@ -151,7 +156,7 @@ ifeq ($(DESTDIR),)
 	packaging/bin/pre-uninstall
 endif
 	rm -f $(addprefix $(DESTDIR),$(PAMDIR)/pam_mfa.so $(BINDIR)/mfactl $(LIBEXECDIR)/mfad \
-	    $(UNITDIR)/mfad.service $(UNITDIR)/mfad.socket $(UNITDIR)/mfad-user.socket \
+	    $(VENDORDIR)/policy.toml $(UNITDIR)/mfad.service $(UNITDIR)/mfad.socket $(UNITDIR)/mfad-user.socket \
 	    /usr/lib/sysusers.d/mfad.conf /usr/lib/tmpfiles.d/mfad.conf \
 	    /usr/share/dbus-1/system.d/org.mfad.Mfad1.conf \
 	    /usr/share/dbus-1/system-services/org.mfad.Mfad1.service \
