@@ -1,0 +1,138 @@
+//! The end-to-end runner: picks cases and beds, gets what they need, and reports. See `e2e --help`.
+
+use std::{
+    env,
+    os::unix::process::CommandExt,
+    process::{Command, ExitCode},
+    thread,
+};
+
+use mfa_tests::{
+    Failure,
+    bed::{self, Kind},
+    build::{self, Artifacts},
+    cases,
+    runner::{self, Job, Stage, Tally},
+};
+
+const USAGE: &str = "\
+usage: e2e [--list] [--filter TEXT] [--bed ns|nspawn] [--jobs N]
+
+Logs in for real: sshd, sudo, su, login and the rest, each case on a machine that is thrown away after it.
+  --list         name the cases, run none
+  --filter TEXT  only cases whose name contains TEXT
+  --bed BED      only on this bed: ns (namespaces, no systemd) or nspawn (a container with systemd)
+  --jobs N       so many at once (default: one a processor)
+
+Builds the product first, or takes it from MFA_TREE (what `make install DESTDIR=…` made). Beds need root: called by
+somebody else, it builds as them and goes on through sudo. Root file systems are kept in MFA_TEST_CACHE (target/beds).
+";
+
+#[derive(Debug, Default)]
+struct Options {
+    list: bool,
+    filter: String,
+    bed: Option<Kind>,
+    jobs: Option<usize>,
+    /// Hidden: what the unprivileged half of this program built.
+    built: Option<Artifacts>,
+}
+
+fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
+    let mut options = Options::default();
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--list" => options.list = true,
+            "--filter" => options.filter = arguments.next()?,
+            "--bed" => {
+                options.bed = Some(match arguments.next()?.as_str() {
+                    "ns" => Kind::Namespaces,
+                    "nspawn" => Kind::Nspawn,
+                    _ => return None,
+                });
+            }
+            "--jobs" => options.jobs = Some(arguments.next()?.parse().ok()?),
+            "--built" => {
+                options.built = Some(Artifacts {
+                    tree: arguments.next()?.into(),
+                    pamdrive: arguments.next()?.into(),
+                });
+            }
+            _ => return None,
+        }
+    }
+    Some(options)
+}
+
+fn main() -> ExitCode {
+    let Some(options) = options(env::args().skip(1)) else {
+        eprint!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    let jobs = selected(&options);
+    if options.list {
+        for job in jobs {
+            println!("{}", job.name());
+        }
+        return ExitCode::SUCCESS;
+    }
+    match perform(options, &jobs) {
+        Ok(tally) => {
+            println!("{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.skipped);
+            ExitCode::from(u8::from(tally.failed > 0 || tally.passed + tally.skipped == 0))
+        }
+        Err(failure) => {
+            println!("FAIL the suite could not be set up: {failure}");
+            println!("0 passed, 1 failed, 0 skipped");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn selected(options: &Options) -> Vec<Job> {
+    [Kind::Namespaces, Kind::Nspawn]
+        .into_iter()
+        .filter(|kind| options.bed.is_none_or(|wanted| wanted == *kind))
+        .flat_map(|kind| {
+            cases::all()
+                .filter(move |case| case.beds.contains(&kind))
+                .map(move |case| Job { case, kind })
+        })
+        .filter(|job| job.name().contains(&options.filter))
+        .collect()
+}
+
+fn perform(options: Options, jobs: &[Job]) -> Result<Tally, Failure> {
+    let artifacts = match options.built {
+        Some(built) => built,
+        None => build::artifacts()?,
+    };
+    if !nix::unistd::geteuid().is_root() {
+        return become_root(&artifacts, jobs);
+    }
+    let rootfs = if jobs.iter().any(|job| job.kind == Kind::Nspawn) {
+        Some(bed::nspawn::rootfs()?)
+    } else {
+        None
+    };
+    let at_once = options
+        .jobs
+        .or_else(|| thread::available_parallelism().map(Into::into).ok())
+        .unwrap_or(1);
+    Ok(runner::run(&Stage { artifacts, rootfs }, jobs, at_once))
+}
+
+/// Goes on as root with what was built. Returns only if that is not possible.
+fn become_root(artifacts: &Artifacts, jobs: &[Job]) -> Result<Tally, Failure> {
+    let error = Command::new("sudo")
+        .arg("--")
+        .arg(env::current_exe()?)
+        .args(env::args().skip(1))
+        .arg("--built")
+        .args([&artifacts.tree, &artifacts.pamdrive])
+        .exec();
+    for job in jobs {
+        println!("SKIP {}: the beds need root, and sudo does not run ({error})", job.name());
+    }
+    Ok(Tally { skipped: jobs.len(), ..Tally::default() })
+}

@@ -1,0 +1,72 @@
+//! What has to be built before a case can run: the product as `make install` lays it out, and the tests' own PAM host.
+//! Runs as whoever calls the tests; nothing here needs root.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::Failure;
+
+/// What the cases put into a bed.
+#[derive(Debug, Clone)]
+pub struct Artifacts {
+    /// What `make install DESTDIR=…` made.
+    pub tree: PathBuf,
+    /// The tests' PAM host.
+    pub pamdrive: PathBuf,
+}
+
+/// The top of the source tree.
+pub fn repository() -> Result<PathBuf, Failure> {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .map(Path::to_owned)
+        .ok_or_else(|| Failure::new("this crate lies in no repository"))
+}
+
+/// Where beds keep what can be made again: `MFA_TEST_CACHE`, else below `target`.
+pub fn cache() -> Result<PathBuf, Failure> {
+    match env::var_os("MFA_TEST_CACHE") {
+        Some(directory) => Ok(directory.into()),
+        None => Ok(repository()?.join("target/beds")),
+    }
+}
+
+/// Builds all. With `MFA_TREE` in the environment the product is taken from there instead.
+pub fn artifacts() -> Result<Artifacts, Failure> {
+    let top = repository()?;
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    run(Command::new(cargo).current_dir(&top).args([
+        "build", "--quiet", "--locked", "--package", "mfa-tests", "--bin", "pamdrive",
+    ]))?;
+    let pamdrive = env::current_exe()?.with_file_name("pamdrive");
+    let tree = match env::var_os("MFA_TREE") {
+        Some(tree) => tree.into(),
+        None => {
+            let tree = cache()?.join("tree");
+            run(Command::new("make")
+                .current_dir(&top)
+                .args(["--silent", "build"]))?;
+            run(Command::new("make")
+                .current_dir(&top)
+                .args(["--silent", "install", "PREFIX=/usr"])
+                .arg(format!("DESTDIR={}", tree.display())))?;
+            tree
+        }
+    };
+    Ok(Artifacts { tree, pamdrive })
+}
+
+fn run(command: &mut Command) -> Result<(), Failure> {
+    let output = command.output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "{command:?} failed:\n{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )))
+}

@@ -1,0 +1,77 @@
+//! The cases, each named as a sentence that is true when it passes. One table a theme; this file only joins them.
+
+pub mod bed;
+
+use std::time::Duration;
+
+use crate::{Outcome, bed::Kind, host::Host};
+
+/// What must be installed on the bed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// The product.
+    Product,
+    /// Nothing of ours: the case shows that the bed and the harness work.
+    BedOnly,
+}
+
+/// One thing that is tried.
+#[derive(Debug)]
+pub struct Case {
+    /// What is true when it passes.
+    pub name: &'static str,
+    /// What must be installed.
+    pub needs: Needs,
+    /// Where it makes sense.
+    pub beds: &'static [Kind],
+    /// How long it may take once the bed is up.
+    pub limit: Duration,
+    /// Tries it.
+    pub run: fn(&Host) -> Outcome,
+}
+
+/// Both beds.
+pub const EVERYWHERE: &[Kind] = &[Kind::Namespaces, Kind::Nspawn];
+/// For what systemd does.
+pub const WITH_SYSTEMD: &[Kind] = &[Kind::Nspawn];
+/// For what happens without systemd.
+pub const WITHOUT_SYSTEMD: &[Kind] = &[Kind::Namespaces];
+
+impl Case {
+    /// A case of the product, on both beds, within a minute.
+    pub const fn new(name: &'static str, run: fn(&Host) -> Outcome) -> Self {
+        Self {
+            name,
+            needs: Needs::Product,
+            beds: EVERYWHERE,
+            limit: Duration::from_secs(60),
+            run,
+        }
+    }
+
+    /// The same on these beds only.
+    #[must_use]
+    pub const fn on(mut self, beds: &'static [Kind]) -> Self {
+        self.beds = beds;
+        self
+    }
+
+    /// The same with more (or less) time, in seconds.
+    #[must_use]
+    pub const fn within(mut self, seconds: u64) -> Self {
+        self.limit = Duration::from_secs(seconds);
+        self
+    }
+
+    /// The same without the product.
+    #[must_use]
+    pub const fn of_the_bed(mut self) -> Self {
+        self.needs = Needs::BedOnly;
+        self
+    }
+}
+
+/// All of them.
+pub fn all() -> impl Iterator<Item = &'static Case> {
+    [bed::CASES].into_iter().flatten()
+}

@@ -1,0 +1,295 @@
+//! The administrator of a bed: runs commands, makes users, puts PAM stacks and settings into place, and the daemon up
+//! or down. What it did is kept, for whoever has to understand a failure.
+
+use std::{
+    cell::RefCell,
+    fmt::Write as _,
+    fs,
+    io::Write as _,
+    process::{Command, Stdio},
+};
+
+use crate::{
+    Failure, Outcome,
+    bed::{Bed, Kind},
+    build::Artifacts,
+    failure::ensure,
+    pty::Pty,
+    totp::Totp,
+};
+
+/// Seconds that a command may take, unless it says otherwise.
+const COMMAND_LIMIT: &str = "60";
+
+/// A machine under test.
+#[derive(Debug)]
+pub struct Host {
+    bed: Bed,
+    artifacts: Artifacts,
+    done: RefCell<String>,
+}
+
+/// What a command printed, and how it ended.
+#[derive(Debug)]
+pub struct Output {
+    /// Exit status; −1 if a signal ended it.
+    pub status: i32,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+/// Somebody with an account, a password and an SSH key.
+#[derive(Debug, Clone)]
+pub struct Person {
+    /// Login name.
+    pub name: String,
+    /// Password.
+    pub password: String,
+    /// Path of the private key, which root holds.
+    pub key: String,
+}
+
+impl Host {
+    /// Takes charge of a bed.
+    pub fn new(bed: Bed, artifacts: Artifacts) -> Self {
+        Self {
+            bed,
+            artifacts,
+            done: RefCell::default(),
+        }
+    }
+
+    /// Which kind of machine it is.
+    pub const fn kind(&self) -> Kind {
+        self.bed.kind()
+    }
+
+    /// Everything done and shown so far, and the end of the machine's log.
+    pub fn history(&self) -> String {
+        let log = match self.kind() {
+            Kind::Namespaces => "tail -n 40 /run/log/auth.log",
+            Kind::Nspawn => "journalctl -q --no-pager -n 40 -o short",
+        };
+        let log = self
+            .command(log)
+            .output()
+            .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+            .unwrap_or_default();
+        format!("{}--- log\n{log}", self.done.borrow())
+    }
+
+    /// Adds to what [`Host::history`] tells.
+    pub fn note(&self, what: &str) {
+        let mut done = self.done.borrow_mut();
+        done.push_str(what);
+        done.push('\n');
+    }
+
+    /// Runs a shell script as root, whatever comes of it.
+    pub fn sh(&self, script: &str) -> Result<Output, Failure> {
+        let output = self.command(script).stdin(Stdio::null()).output()?;
+        let output = Output {
+            status: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        };
+        let mut done = self.done.borrow_mut();
+        let _ = writeln!(done, "# {script}\n{}{}", output.stdout, output.stderr);
+        if output.status != 0 {
+            let _ = writeln!(done, "(status {})", output.status);
+        }
+        Ok(output)
+    }
+
+    /// Runs a shell script as root, which must succeed; returns what it printed.
+    pub fn ok(&self, script: &str) -> Result<String, Failure> {
+        let output = self.sh(script)?;
+        ensure(output.status == 0, || {
+            format!(
+                "`{script}` ended with {}: {}",
+                output.status, output.stderr
+            )
+        })?;
+        Ok(output.stdout)
+    }
+
+    /// Runs a shell script as `user`, whatever comes of it. `runuser` is root's and asks nobody.
+    pub fn sh_as(&self, user: &str, script: &str) -> Result<Output, Failure> {
+        self.sh(&format!("runuser -u {user} -- sh -c {}", quoted(script)))
+    }
+
+    /// Runs a program on a terminal, in a session of its own, as root.
+    pub fn terminal(&self, arguments: &[&str]) -> Result<Pty, Failure> {
+        self.note(&format!("(terminal) {}", arguments.join(" ")));
+        Pty::spawn(
+            &self.bed.devpts(),
+            self.bed
+                .command("setsid")
+                .args(["--ctty", "--wait"])
+                .args(arguments),
+        )
+    }
+
+    /// Runs a shell script on a terminal as `user`, with their home as directory. The terminal is theirs, as after a login.
+    pub fn terminal_as(&self, user: &str, script: &str) -> Result<Pty, Failure> {
+        let own = format!(
+            "chown {user} $(tty); cd ~{user}; exec setpriv --reuid {user} --regid {user} --init-groups \
+             env HOME=$(pwd) USER={user} LOGNAME={user} sh -c {}",
+            quoted(script)
+        );
+        self.terminal(&["bash", "-c", &own])
+    }
+
+    /// Writes a file.
+    pub fn write(&self, path: &str, mode: &str, text: &str) -> Outcome {
+        self.feed(
+            &format!(
+                "mkdir -p \"$(dirname {path})\" && cat >{path}.new && chmod {mode} {path}.new && mv {path}.new {path}"
+            ),
+            text.as_bytes(),
+        )
+    }
+
+    /// Puts the tests' PAM host into place.
+    pub fn put_pamdrive(&self) -> Outcome {
+        let program = fs::read(&self.artifacts.pamdrive)?;
+        self.feed(
+            "cat >/usr/local/bin/pamdrive && chmod 0755 /usr/local/bin/pamdrive",
+            &program,
+        )
+    }
+
+    /// Makes an account with a password and an SSH key.
+    pub fn person(&self, name: &str) -> Result<Person, Failure> {
+        let person = Person {
+            name: name.to_owned(),
+            password: format!("correct horse {name}"),
+            key: format!("/root/keys/{name}"),
+        };
+        self.ok(&format!(
+            "useradd --create-home --shell /bin/bash {name} && echo '{name}:{}' | chpasswd && \
+             mkdir -p /root/keys && ssh-keygen -q -t ed25519 -N '' -f {key} && \
+             install -d -m 0700 -o {name} -g {name} ~{name}/.ssh && \
+             install -m 0600 -o {name} -g {name} {key}.pub ~{name}/.ssh/authorized_keys",
+            person.password,
+            key = person.key,
+        ))?;
+        Ok(person)
+    }
+
+    /// Gives somebody a TOTP authenticator, as an administrator does.
+    pub fn enroll(&self, user: &str) -> Result<Totp, Failure> {
+        let printed = self.ok(&format!("mfactl user enroll {user} totp --json"))?;
+        let offer: serde_json::Value = serde_json::from_str(printed.trim())?;
+        let uri = offer["uri"]
+            .as_str()
+            .ok_or_else(|| Failure::new(format!("no uri in {printed:?}")))?;
+        Totp::from_uri(uri)
+    }
+
+    /// Makes an account and gives it a TOTP authenticator.
+    pub fn enrolled(&self, name: &str) -> Result<(Person, Totp), Failure> {
+        let person = self.person(name)?;
+        let totp = self.enroll(name)?;
+        Ok((person, totp))
+    }
+
+    /// Puts a shipped PAM stack into place, and into sshd's configuration the lines that the stack's own comment asks for.
+    pub fn use_stack(&self, stack: &str) -> Outcome {
+        let text = self.ok(&format!("cat /usr/share/mfa/pam/{stack}"))?;
+        let service = if stack.starts_with("sshd") { "sshd" } else { stack };
+        self.write(&format!("/etc/pam.d/{service}"), "0644", &text)?;
+        if service != "sshd" {
+            return Ok(());
+        }
+        let needed: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("#     "))
+            .collect();
+        ensure(!needed.is_empty(), || {
+            format!("the stack {stack} names no sshd_config lines")
+        })?;
+        self.sshd_settings(&needed.join("\n"))
+    }
+
+    /// Makes `lines` sshd's settings, before those it has.
+    pub fn sshd_settings(&self, lines: &str) -> Outcome {
+        self.write("/etc/ssh/sshd_config.d/10-case.conf", "0644", &format!("{lines}\n"))?;
+        let reload = match self.kind() {
+            Kind::Namespaces => {
+                "/usr/sbin/sshd -t && kill -HUP \"$(cat /run/sshd.pid)\""
+            }
+            Kind::Nspawn => "/usr/sbin/sshd -t && systemctl reload ssh",
+        };
+        self.ok(reload)?;
+        // It starts anew, and is deaf for a moment.
+        self.ok("for i in $(seq 100); do ss -Hlnt 'sport = 2222' | grep -q . && exit; sleep 0.05; done; exit 1")
+            .map(drop)
+    }
+
+    /// Makes `text` the policy in force.
+    pub fn policy(&self, text: &str) -> Outcome {
+        self.write("/etc/mfa/policy.toml", "0644", text)?;
+        self.ok("mfactl policy reload").map(drop)
+    }
+
+    /// Ends the daemon. The next that needs it starts it again.
+    pub fn stop_daemon(&self) -> Outcome {
+        let script = match self.kind() {
+            Kind::Namespaces => {
+                "pkill -x mfad; for i in $(seq 100); do pgrep -x mfad >/dev/null || exit 0; sleep 0.05; done; exit 1"
+            }
+            Kind::Nspawn => "systemctl stop mfad.service",
+        };
+        self.ok(script).map(drop)
+    }
+
+    /// Ends the daemon and keeps everybody from starting it.
+    pub fn disable_daemon(&self) -> Outcome {
+        if self.kind() == Kind::Nspawn {
+            self.ok("systemctl mask --runtime --now mfad.socket mfad-user.socket mfad.service")?;
+            return Ok(());
+        }
+        self.ok("mv /usr/libexec/mfa/mfad /usr/libexec/mfa/mfad.away")?;
+        self.stop_daemon()
+    }
+
+    /// The machine's authentication log.
+    pub fn auth_log(&self) -> Result<String, Failure> {
+        self.ok(match self.kind() {
+            Kind::Namespaces => "cat /run/log/auth.log",
+            Kind::Nspawn => "journalctl --sync; journalctl -q --no-pager -o short",
+        })
+    }
+
+    fn feed(&self, script: &str, input: &[u8]) -> Outcome {
+        self.note(&format!("# {script}"));
+        let mut child = self
+            .command(script)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        if let Some(mut stdin) = child.stdin.take() {
+            stdin.write_all(input)?;
+        }
+        let output = child.wait_with_output()?;
+        ensure(output.status.success(), || {
+            format!("`{script}`: {}", String::from_utf8_lossy(&output.stderr))
+        })
+    }
+
+    fn command(&self, script: &str) -> Command {
+        let mut command = self.bed.command("timeout");
+        command.args(["--kill-after=1", COMMAND_LIMIT, "bash", "-c", script]);
+        command
+    }
+}
+
+/// `text` as one word of a shell command.
+pub fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
