@@ -18,7 +18,7 @@ use crate::{
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
 /// Why the store could not do as asked. What a person logging in hears of any of them is "unavailable".
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreError {
     /// Full, read-only, failing or locked: nothing was changed. Holds what the database said.
@@ -229,8 +229,10 @@ pub struct Attempt {
 pub enum Judgement {
     /// Right, and spent.
     Accepted {
-        /// Which credential matched.
-        matched: Match,
+        /// What kind of credential matched.
+        kind: Kind,
+        /// Its owner's name for it.
+        name: String,
     },
     /// Wrong (or already spent), and charged.
     Wrong,

@@ -85,6 +85,11 @@ impl Ledger {
         self.failures.is_empty()
     }
 
+    /// How many failures are remembered.
+    pub const fn len(&self) -> usize {
+        self.failures.len()
+    }
+
     /// Makes failures from the future (the clock was set back) failures of `now`, so that they age from now on.
     /// Returns whether there were any: the ledger should then be written, whatever becomes of the attempt.
     pub fn settle(&mut self, now: i64) -> bool {

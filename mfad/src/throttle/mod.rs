@@ -22,6 +22,16 @@ pub enum Class {
     BackupCodes,
 }
 
+impl Class {
+    /// The word for it in the database and on the bus.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Otp => "otp",
+            Self::BackupCodes => "backup-codes",
+        }
+    }
+}
+
 /// Where an attempt comes from, as the kernel and the host program tell it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Place {
