@@ -1,0 +1,254 @@
+//! Reads the configuration: all of it, checked, or every reason why not. It keeps nothing: that a broken file never
+//! replaces a good one is its caller's business.
+
+mod files;
+mod paths;
+mod section;
+mod settings;
+#[cfg(test)]
+mod settings_tests;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    ffi::OsStr,
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use nix::unistd::{Uid, gethostname};
+use policy::{Diagnostic, Policy, Source, Vocabulary, document::Findings};
+use zeroize::Zeroizing;
+
+pub use files::{FileError, Purpose, Trust};
+pub use paths::{KeySource, Paths};
+pub use settings::{
+    AlarmLimits, Audit, Daemon, IDLE_EXIT, MAX_FILE, Otp, Prompt, Session, Settings,
+};
+
+use crate::factor;
+
+/// Most drop-ins.
+const MAX_DROP_INS: usize = 256;
+/// Most bytes of the policy's sources together.
+const MAX_POLICY: usize = 8 * 1024 * 1024;
+/// Largest key file, in bytes.
+const MAX_KEY: usize = 64 * 1024;
+
+/// A configuration that was read without an error.
+#[derive(Debug)]
+pub struct Loaded {
+    /// From `mfad.toml`.
+    pub settings: Settings,
+    /// From `policy.toml`, the drop-ins and the vendor's defaults.
+    pub policy: Policy,
+}
+
+/// One thing that is wrong with the configuration.
+#[derive(Debug)]
+pub enum ConfigError {
+    /// With a file.
+    File(FileError),
+    /// With what a file says.
+    Text(Diagnostic),
+}
+
+/// Everything that is wrong with the configuration, at least one thing.
+#[derive(Debug)]
+pub struct ConfigErrors(Vec<ConfigError>);
+
+/// Reads `mfad.toml`, `policy.toml`, `policy.d/*.toml` in the order of their names, and the vendor's policy. Each may be
+/// missing.
+///
+/// # Errors
+/// Everything that is wrong with any of them.
+pub fn load(paths: &Paths) -> Result<Loaded, ConfigErrors> {
+    let mut reading = Reading {
+        trust: Trust {
+            root: &paths.root,
+            owner: paths.owner,
+        },
+        errors: Vec::new(),
+        policy_size: 0,
+    };
+    let hostname = hostname();
+    let settings = match reading.text(&paths.config_dir.join("mfad.toml"), MAX_FILE) {
+        Some(Text { name, text }) => {
+            let source = Source {
+                name: &name,
+                text: &text,
+            };
+            let parsed = Settings::parse(source, &hostname);
+            parsed.map_err(|found| reading.note(found)).ok()
+        }
+        None => Some(Settings::defaults(&hostname)),
+    };
+    let texts = reading.policy_texts(paths);
+    let sources: Vec<Source<'_>> = texts.iter().map(Text::source).collect();
+    let vocabulary = Vocabulary {
+        factors: &factor::WORDS,
+    };
+    let policy = Policy::parse(&sources, &vocabulary);
+    let policy = policy.map_err(|found| reading.note(found)).ok();
+    match (settings, policy) {
+        (Some(settings), Some(policy)) if reading.errors.is_empty() => {
+            Ok(Loaded { settings, policy })
+        }
+        _ => Err(ConfigErrors(reading.errors)),
+    }
+}
+
+/// Reads the key file. It is opened once, at start, while the daemon may still read it.
+///
+/// # Errors
+/// The file is missing, or others could read or change it.
+pub fn read_key(paths: &Paths) -> Result<Zeroizing<Vec<u8>>, FileError> {
+    let (root, owner) = match &paths.key {
+        KeySource::File(_) => (paths.root.as_path(), paths.owner),
+        // Depending on its version and on the kernel, systemd leaves root or the service's user as the owner.
+        KeySource::Credential(_) => (Path::new("/"), Uid::effective().as_raw()),
+    };
+    Trust { root, owner }.read(paths.key.path(), paths.key.purpose(), MAX_KEY)
+}
+
+/// What `%h` in the issuer stands for.
+fn hostname() -> String {
+    let name = gethostname().ok().and_then(|name| name.into_string().ok());
+    let fit = |name: &String| {
+        !name.is_empty() && !name.contains(':') && mfad_protocol::printable(name) == *name
+    };
+    name.filter(fit).unwrap_or_else(|| "localhost".to_owned())
+}
+
+/// Whether a file in `policy.d` is a drop-in: not hidden, and not what an editor or a package manager leaves behind
+/// (`x.toml~`, `x.toml.dpkg-old`, `.#x.toml`).
+fn is_drop_in(name: &OsStr) -> bool {
+    let bytes = name.as_encoded_bytes();
+    bytes.ends_with(b".toml") && !bytes.starts_with(b".")
+}
+
+/// A file's text and what to call it.
+struct Text {
+    name: String,
+    text: String,
+}
+
+impl Text {
+    fn source(&self) -> Source<'_> {
+        Source {
+            name: &self.name,
+            text: &self.text,
+        }
+    }
+}
+
+/// The state of one [`load`].
+struct Reading<'a> {
+    trust: Trust<'a>,
+    errors: Vec<ConfigError>,
+    policy_size: usize,
+}
+
+impl Reading<'_> {
+    fn note(&mut self, found: Vec<Diagnostic>) {
+        self.errors.extend(found.into_iter().map(ConfigError::Text));
+    }
+
+    /// The text of a file; `None` if there is none, or if it is noted why it is not used.
+    fn text(&mut self, path: &Path, limit: usize) -> Option<Text> {
+        let bytes = match self.trust.read(path, Purpose::Configuration, limit) {
+            Ok(bytes) => bytes,
+            Err(error) if error.is_missing() => return None,
+            Err(error) => {
+                self.errors.push(ConfigError::File(error));
+                return None;
+            }
+        };
+        let name = mfad_protocol::printable(&path.to_string_lossy());
+        match std::str::from_utf8(&bytes) {
+            Ok(text) => Some(Text {
+                name,
+                text: text.to_owned(),
+            }),
+            Err(error) => {
+                let sound = bytes.get(..error.valid_up_to()).unwrap_or_default();
+                let text = String::from_utf8_lossy(sound);
+                let mut findings = Findings::new(Source {
+                    name: &name,
+                    text: &text,
+                });
+                findings.error(
+                    text.len()..text.len(),
+                    "the next byte is not UTF-8; save the file as UTF-8",
+                );
+                self.note(findings.into_diagnostics());
+                None
+            }
+        }
+    }
+
+    fn policy_texts(&mut self, paths: &Paths) -> Vec<Text> {
+        let directory = paths.config_dir.join("policy.d");
+        let drop_ins = match self.trust.list(&directory, MAX_DROP_INS, is_drop_in) {
+            Ok(names) => names,
+            Err(error) if error.is_missing() => Vec::new(),
+            Err(error) => {
+                self.errors.push(ConfigError::File(error));
+                Vec::new()
+            }
+        };
+        let mut files: Vec<PathBuf> = vec![paths.config_dir.join("policy.toml")];
+        files.extend(drop_ins.iter().map(|name| directory.join(name)));
+        files.push(paths.vendor_dir.join("policy.toml"));
+        let mut texts = Vec::with_capacity(files.len());
+        for file in &files {
+            let Some(text) = self.text(file, policy::MAX_SOURCE) else {
+                continue;
+            };
+            self.policy_size += text.text.len();
+            if self.policy_size > MAX_POLICY {
+                self.note_size(&text);
+                break;
+            }
+            texts.push(text);
+        }
+        texts
+    }
+
+    fn note_size(&mut self, last: &Text) {
+        let mut findings = Findings::new(last.source());
+        let message =
+            format!("with this file the policy has more than the {MAX_POLICY} bytes that are read");
+        findings.error(0..0, message);
+        self.note(findings.into_diagnostics());
+    }
+}
+
+impl ConfigErrors {
+    /// Each error on a line of its own: `file:line:column: message`, or `file: message` where no line is to blame.
+    pub fn lines(&self) -> Vec<String> {
+        self.0.iter().map(ToString::to_string).collect()
+    }
+
+    /// The errors.
+    pub fn errors(&self) -> &[ConfigError] {
+        &self.0
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(error) => error.fmt(f),
+            Self::Text(diagnostic) => diagnostic.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.lines().join("\n"))
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
