@@ -152,6 +152,15 @@ impl Host {
         )
     }
 
+    /// Reads a file.
+    pub fn read(&self, path: &str) -> Result<Vec<u8>, Failure> {
+        let output = self.bed.command("cat").arg(path).output()?;
+        ensure(output.status.success(), || {
+            format!("{path}: {}", String::from_utf8_lossy(&output.stderr))
+        })?;
+        Ok(output.stdout)
+    }
+
     /// Puts the tests' PAM host into place.
     pub fn put_pamdrive(&self) -> Outcome {
         let program = fs::read(&self.artifacts.pamdrive)?;
@@ -181,12 +190,21 @@ impl Host {
 
     /// Gives somebody a TOTP authenticator, as an administrator does.
     pub fn enroll(&self, user: &str) -> Result<Totp, Failure> {
-        let printed = self.ok(&format!("mfactl user enroll {user} totp --json"))?;
-        let offer: serde_json::Value = serde_json::from_str(printed.trim())?;
+        let offer = self.json(&format!("mfactl user enroll {user} totp --json"))?;
         let uri = offer["uri"]
             .as_str()
-            .ok_or_else(|| Failure::new(format!("no uri in {printed:?}")))?;
+            .ok_or_else(|| Failure::new("the offer has no uri"))?;
         Totp::from_uri(uri)
+    }
+
+    /// What `mfactl` knows of a user.
+    pub fn user(&self, name: &str) -> Result<serde_json::Value, Failure> {
+        self.json(&format!("mfactl user show {name} --json"))
+    }
+
+    /// Runs a shell script that prints JSON.
+    pub fn json(&self, script: &str) -> Result<serde_json::Value, Failure> {
+        Ok(serde_json::from_str(self.ok(script)?.trim())?)
     }
 
     /// Makes an account and gives it a TOTP authenticator.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     Failure, Outcome,
     failure::ensure,
-    host::{Host, Output, Person, quoted},
+    host::{Host, Person, quoted},
     pty::Pty,
 };
 
@@ -39,11 +39,6 @@ impl Host {
     /// Starts `ssh` on a terminal, to run `remote` there.
     pub fn ssh(&self, person: &Person, extra: &str, remote: &str) -> Result<Pty, Failure> {
         self.terminal(&["bash", "-c", &command_line(person, extra, remote)])
-    }
-
-    /// Runs `ssh` without a terminal.
-    pub fn ssh_batch(&self, person: &Person, extra: &str, remote: &str) -> Result<Output, Failure> {
-        self.sh(&command_line(person, extra, remote))
     }
 
     /// A login whose prompts, in order, contain the first of each pair and are answered with the second. True if it
@@ -80,21 +75,22 @@ impl Host {
         ensure(!admitted, || "the login succeeded".to_owned())
     }
 
-    /// `scp` of a small file to the far side.
-    pub fn scp(&self, person: &Person, extra: &str) -> Result<Output, Failure> {
-        self.sh(&format!(
+    /// The command line of an `scp` of a small file to the far side.
+    pub fn scp_line(&self, person: &Person, extra: &str) -> String {
+        format!(
             "scp -P 2222 {} {extra} /etc/hostname {}@127.0.0.1:copied",
             options(person),
             person.name
-        ))
+        )
     }
 
-    /// `sftp` that lists the far side's root.
-    pub fn sftp(&self, person: &Person, extra: &str) -> Result<Output, Failure> {
-        self.sh(&format!(
-            "echo 'ls /' | sftp -P 2222 {} {extra} -b - {}@127.0.0.1",
+    /// The command line of an `sftp` that lists the far side's root.
+    pub fn sftp_line(&self, person: &Person, extra: &str) -> String {
+        // -b would mean BatchMode, in which nobody is asked.
+        format!(
+            "sftp -P 2222 {} {extra} {}@127.0.0.1 <<<'ls /'",
             options(person),
             person.name
-        ))
+        )
     }
 }

@@ -13,7 +13,8 @@ const PERIOD: i64 = 30;
 #[derive(Debug, Clone)]
 pub struct Totp {
     secret: String,
-    arguments: Vec<String>,
+    algorithm: String,
+    digits: String,
 }
 
 impl Totp {
@@ -21,7 +22,8 @@ impl Totp {
     pub fn new(secret: impl Into<String>) -> Self {
         Self {
             secret: secret.into(),
-            arguments: Vec::new(),
+            algorithm: "SHA1".to_owned(),
+            digits: "6".to_owned(),
         }
     }
 
@@ -37,7 +39,10 @@ impl Totp {
             .ok_or_else(|| Failure::new(format!("no secret in the URI {uri:?}")))?;
         let mut authenticator = Self::new(secret);
         if let Some(digits) = parameter("digits") {
-            authenticator.arguments.push(format!("--digits={digits}"));
+            authenticator.digits = digits.to_owned();
+        }
+        if let Some(algorithm) = parameter("algorithm") {
+            authenticator.algorithm = algorithm.to_owned();
         }
         Ok(authenticator)
     }
@@ -52,8 +57,9 @@ impl Totp {
     pub fn code_at(&self, at: i64) -> Result<String, Failure> {
         run_oathtool(
             Command::new("oathtool")
-                .args(["--totp=sha1", "--base32"])
-                .args(&self.arguments)
+                .arg(format!("--totp={}", self.algorithm.to_lowercase()))
+                .arg(format!("--digits={}", self.digits))
+                .arg("--base32")
                 .arg(format!("--now=@{at}"))
                 .arg(&self.secret),
         )

@@ -1,6 +1,16 @@
 //! The cases, each named as a sentence that is true when it passes. One table a theme; this file only joins them.
 
+pub mod abuse;
 pub mod bed;
+pub mod daemon;
+pub mod drive;
+pub mod hygiene;
+pub mod login;
+pub mod passwd;
+pub mod ssh;
+pub mod su;
+pub mod sudo;
+pub mod vectors;
 
 use std::time::Duration;
 
@@ -73,5 +83,18 @@ impl Case {
 
 /// All of them.
 pub fn all() -> impl Iterator<Item = &'static Case> {
-    [bed::CASES].into_iter().flatten()
+    [
+        bed::CASES,
+        ssh::CASES,
+        sudo::CASES,
+        su::CASES,
+        login::CASES,
+        passwd::CASES,
+        daemon::CASES,
+        abuse::CASES,
+        vectors::CASES,
+        hygiene::CASES,
+    ]
+    .into_iter()
+    .flatten()
 }

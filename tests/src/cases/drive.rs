@@ -1,0 +1,70 @@
+//! What the tests' own PAM host reports, read for the cases that use it.
+
+use serde_json::Value;
+
+use crate::{
+    Failure, Outcome,
+    failure::ensure,
+    host::{Host, quoted},
+    totp,
+};
+
+/// The service that the tests' own host asks for.
+pub const SERVICE: &str = "mfa-case";
+
+/// What one run of the host reports.
+#[derive(Debug)]
+pub struct Report(pub Value);
+
+impl Report {
+    /// The transactions.
+    pub fn transactions(&self) -> &[Value] {
+        self.0["transactions"].as_array().map_or(&[], Vec::as_slice)
+    }
+
+    /// How many transactions authenticated.
+    pub fn granted(&self) -> usize {
+        self.transactions().iter().filter(|one| one["auth"] == 0).count()
+    }
+
+    /// Fails unless there were `count` transactions and each phase of each succeeded.
+    pub fn all_granted(&self, count: usize) -> Outcome {
+        let bad = self.transactions().iter().find(|one| {
+            one.as_object().is_none_or(|one| {
+                !one.contains_key("auth")
+                    || one.iter().any(|(name, code)| !matches!(name.as_str(), "shown" | "micros" | "before" | "after") && *code != 0)
+            })
+        });
+        ensure(bad.is_none() && self.transactions().len() == count, || {
+            format!("{} transactions of {count}; a failed one: {bad:?}", self.transactions().len())
+        })
+    }
+}
+
+impl Host {
+    /// Sets up the service of the tests' own host: our module alone, told that a first factor stands before it.
+    pub fn use_drive(&self) -> Outcome {
+        self.put_pamdrive()?;
+        self.write(
+            &format!("/etc/pam.d/{SERVICE}"),
+            "0644",
+            "auth required pam_mfa.so after=password\naccount required pam_mfa.so\n\
+             session required pam_mfa.so\npassword required pam_mfa.so\n",
+        )
+    }
+
+    /// Runs the tests' own host for `user`.
+    pub fn drive(&self, user: &str, arguments: &str) -> Result<Report, Failure> {
+        let line = format!("pamdrive --service {SERVICE} --user {} {arguments} >/tmp/drive.json", quoted(user));
+        self.ok(&line)?;
+        // Not through `json`: a thousand transactions would fill the history.
+        Ok(Report(serde_json::from_slice(&self.read("/tmp/drive.json")?)?))
+    }
+
+    /// Gives `user` an HOTP token, and its first `count` codes.
+    pub fn enroll_token(&self, user: &str, count: usize) -> Result<Vec<String>, Failure> {
+        let offer = self.json(&format!("mfactl user enroll {user} hotp --json"))?;
+        let secret = offer["secret"].as_str().ok_or_else(|| Failure::new("the offer has no secret"))?;
+        totp::hotp_codes(secret, count)
+    }
+}
