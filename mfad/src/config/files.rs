@@ -75,14 +75,9 @@ impl FileError {
     pub fn is_missing(&self) -> bool {
         matches!(self.fault, Fault::Missing)
     }
-
-    /// The file or directory in question.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
 }
 
-impl<'a> Trust<'a> {
+impl Trust<'_> {
     /// Reads a file of at most `limit` bytes.
     ///
     /// # Errors

@@ -229,11 +229,6 @@ impl ConfigErrors {
     pub fn lines(&self) -> Vec<String> {
         self.0.iter().map(ToString::to_string).collect()
     }
-
-    /// The errors.
-    pub fn errors(&self) -> &[ConfigError] {
-        &self.0
-    }
 }
 
 impl fmt::Display for ConfigError {

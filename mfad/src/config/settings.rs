@@ -13,9 +13,9 @@ use crate::{factor::otp::Hash, store::sqlite::Options, throttle::Limits};
 /// Largest `mfad.toml` that is read, in bytes.
 pub const MAX_FILE: usize = 64 * 1024;
 /// How long the daemon waits for work before it leaves, unless `[daemon] idle-exit` says otherwise.
-pub const IDLE_EXIT: Duration = Duration::from_secs(60);
+pub const IDLE_EXIT: Duration = Duration::from_mins(1);
 
-/// Longest prompt, in characters: clients such as WinSCP cut longer ones.
+/// Longest prompt, in characters: clients such as `WinSCP` cut longer ones.
 const LONGEST_PROMPT: usize = 80;
 /// Longest issuer, in characters: apps show a line of it.
 const LONGEST_ISSUER: usize = 64;

@@ -135,7 +135,7 @@ fn every_setting_can_be_changed() {
     assert_eq!((settings.otp.skew, settings.otp.look_ahead), (0, 10));
     assert_eq!(
         (settings.session.dialogue, settings.session.max),
-        (Duration::from_secs(120), 512)
+        (Duration::from_mins(2), 512)
     );
     let expected = Limits {
         free: 0,
@@ -156,12 +156,12 @@ fn every_setting_can_be_changed() {
         ),
         (30, 5)
     );
-    assert_eq!(settings.audit.keep, Duration::from_secs(365 * 86_400));
+    assert_eq!(settings.audit.keep, Duration::from_hours(365 * 24));
     assert_eq!(
         (settings.audit.max_records, settings.audit.syslog),
         (5000, false)
     );
-    assert_eq!(settings.daemon.idle_exit, Duration::from_secs(600));
+    assert_eq!(settings.daemon.idle_exit, Duration::from_mins(10));
 }
 
 #[test]
@@ -214,6 +214,10 @@ fn a_bad_setting_is_refused_with_its_place_and_its_range() {
             ("max = 0", "`max` is 0; it must be 8 to 1024"),
         ],
     );
+}
+
+#[test]
+fn a_bad_limit_is_refused_with_its_place_and_its_range() {
     check(
         "throttle",
         &[

@@ -356,7 +356,7 @@ fn the_key_is_read_only_if_nobody_else_can_read_it() {
             "{error}"
         );
     }
-    for mode in [0o600, 0o400] {
+    for mode in [0o400, 0o600] {
         host.chmod("etc/mfa/mfad.key", mode);
         assert_eq!(
             read_key(&host.paths).unwrap().as_slice(),
