@@ -103,7 +103,16 @@ fn line(time: i64, record: &str, zone: &TimeZone) -> String {
     ];
     let known: Vec<String> = labelled
         .into_iter()
-        .filter_map(|(key, label)| text(key).map(|value| format!("{label}{value}")))
+        .filter_map(|(key, label)| {
+            let value = text(key)?;
+            // A rule's name is a phrase of the administrator's, often with commas.
+            let quoted = key == "rule";
+            Some(if quoted {
+                format!("{label}“{value}”")
+            } else {
+                format!("{label}{value}")
+            })
+        })
         .collect();
     if !known.is_empty() {
         line.push_str("  ");
@@ -121,14 +130,14 @@ mod tests {
 
     #[test]
     fn a_record_is_one_readable_line() {
-        insta::assert_snapshot!(line(1_795_511_564, GRANTED, &TimeZone::UTC), @"");
+        insta::assert_snapshot!(line(1_795_511_564, GRANTED, &TimeZone::UTC), @"2026-11-24 09:12:44  authentication  granted  alice, at sshd, from 203.0.113.9, on ssh, with totp phone, rule “operators, from anywhere”");
         let reset = r#"{"time":1,"event":"administration","outcome":"reset","user":"bob","by":0}"#;
-        insta::assert_snapshot!(line(1_795_511_600, reset, &TimeZone::UTC), @"");
+        insta::assert_snapshot!(line(1_795_511_600, reset, &TimeZone::UTC), @"2026-11-24 09:13:20  administration  reset  bob, by uid 0");
     }
 
     #[test]
     fn a_record_for_scripts_carries_its_sequence_number() {
-        insta::assert_snapshot!(json_line(7, 1_795_511_564, GRANTED), @"");
+        insta::assert_snapshot!(json_line(7, 1_795_511_564, GRANTED), @r#"{"event":"authentication","factor":"totp phone","outcome":"granted","rhost":"203.0.113.9","rule":"operators, from anywhere","sequence":7,"service":"sshd","time":1795511564,"tty":"ssh","user":"alice"}"#);
     }
 
     #[test]
@@ -137,7 +146,7 @@ mod tests {
             r#"{"event":"authentication","outcome":"denied","user":"a\u001b[2J\nroot\u202e"}"#;
         let shown = line(0, forged, &TimeZone::UTC);
         assert!(!shown.chars().any(char::is_control), "{shown:?}");
-        insta::assert_snapshot!(line(0, "{broken\n\u{1b}[2J", &TimeZone::UTC), @"");
-        insta::assert_snapshot!(json_line(1, 0, "[1]"), @"");
+        insta::assert_snapshot!(line(0, "{broken\n\u{1b}[2J", &TimeZone::UTC), @"1970-01-01 00:00:00  unreadable record: {broken��[2J");
+        insta::assert_snapshot!(json_line(1, 0, "[1]"), @r#"{"sequence":1,"time":0,"unreadable":"[1]"}"#);
     }
 }

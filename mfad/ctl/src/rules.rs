@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -71,17 +71,26 @@ pub fn check(console: &mut Console<'_>, files: &[PathBuf]) -> Result<(), Failure
 pub fn installed(root: &Path) -> Report {
     // Files must belong to whom the root directory belongs to: root, but for a test's own directory.
     let owner = fs::metadata(root).map_or(0, |root| root.uid());
-    let paths = installed_paths(root);
-    examine(paths.iter().map(|path| read(path, Some(owner))).collect())
+    let files = match installed_paths(root) {
+        Ok(paths) => paths.iter().map(|path| read(path, Some(owner))).collect(),
+        Err(mistake) => vec![Err(mistake)],
+    };
+    examine(files)
 }
 
-fn installed_paths(root: &Path) -> Vec<PathBuf> {
+fn installed_paths(root: &Path) -> Result<Vec<PathBuf>, Mistake> {
     let below = |path: &str| root.join(path.trim_start_matches('/'));
     let configuration = below(names::CONFIG_DIR);
-    let mut drop_ins: Vec<PathBuf> = fs::read_dir(configuration.join("policy.d"))
+    let directory = configuration.join("policy.d");
+    let entries = match fs::read_dir(&directory) {
+        Ok(entries) => entries.collect::<Result<Vec<_>, _>>(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    };
+    // A directory that cannot be listed must not pass for an empty one.
+    let mut drop_ins: Vec<PathBuf> = entries
+        .map_err(|error| unreadable(&directory, format!("cannot be read: {error}")))?
         .into_iter()
-        .flatten()
-        .flatten()
         .map(|entry| entry.path())
         .filter(|path| {
             path.extension()
@@ -94,18 +103,23 @@ fn installed_paths(root: &Path) -> Vec<PathBuf> {
     paths.push(below(names::VENDOR_DIR).join("policy.toml"));
     // A missing one is no mistake; a dangling link is.
     paths.retain(|path| path.symlink_metadata().is_ok());
-    paths
+    Ok(paths)
+}
+
+/// A file that cannot be checked.
+fn unreadable(path: &Path, what: String) -> Mistake {
+    let name = printable(&path.display().to_string());
+    Mistake {
+        line: format!("{name}: {what}"),
+        caret: None,
+        json: json!({"file": name, "message": what}),
+    }
 }
 
 /// Reads a policy file. With an `owner`, it must be a plain file of theirs that nobody else may write, and no link;
 /// judged on the open descriptor, so that it is the file judged that is read.
 fn read(path: &Path, owner: Option<u32>) -> Result<PolicyFile, Mistake> {
-    let name = printable(&path.display().to_string());
-    let mistake = |what: String| Mistake {
-        line: format!("{name}: {what}"),
-        caret: None,
-        json: json!({"file": name, "message": what}),
-    };
+    let mistake = |what| unreadable(path, what);
     let mut flags = libc::O_NONBLOCK;
     if owner.is_some() {
         flags |= libc::O_NOFOLLOW;
@@ -132,7 +146,10 @@ fn read(path: &Path, owner: Option<u32>) -> Result<PolicyFile, Mistake> {
     file.take(limit)
         .read_to_string(&mut text)
         .map_err(|error| mistake(format!("cannot be read: {error}")))?;
-    Ok(PolicyFile { name, text })
+    Ok(PolicyFile {
+        name: printable(&path.display().to_string()),
+        text,
+    })
 }
 
 /// Who besides `owner` could write a file with these facts, as a complaint with its remedy.

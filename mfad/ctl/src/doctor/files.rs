@@ -151,9 +151,8 @@ impl Tree<'_> {
             return Finding::fail(
                 "key",
                 format!(
-                    "{} must be a plain file of root's that nobody else may read (uid {}, mode {mode:04o})",
+                    "{} must be a plain file of root's that nobody else may read (mode {mode:04o})",
                     path.display(),
-                    facts.uid()
                 ),
                 format!(
                     "sudo chown root:root {0} && sudo chmod 0600 {0}",
@@ -238,6 +237,11 @@ const SEALED_KEYS: [&str; 3] = [
     "/etc/credstore.encrypted/mfad.key",
     "/run/credstore.encrypted/mfad.key",
 ];
+
+/// Whether logins by sshd come to the module.
+pub(super) fn sshd_asks_the_module(root: &Path) -> bool {
+    fs::read_to_string(root.join("etc/pam.d/sshd")).is_ok_and(|text| names_the_module(&text))
+}
 
 /// Whether a PAM file has a line, not a comment, with the module in it.
 fn names_the_module(text: &str) -> bool {

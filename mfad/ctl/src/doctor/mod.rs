@@ -101,7 +101,7 @@ pub async fn run(console: &mut Console<'_>) -> Result<(), Failure> {
     findings.push(policy(console));
     findings.extend(daemon(console).await);
     findings.push(clock::examine(&console.root, console.now));
-    findings.extend(sshd::examine(&console.root));
+    findings.extend(sshd::examine(&console.root, sshd::PATIENCE));
     let text = table(&findings, console.terminal);
     let worst = |verdict| findings.iter().any(|finding| finding.verdict == verdict);
     let (failed, warned) = (worst(Verdict::Fail), worst(Verdict::Warn));

@@ -11,20 +11,27 @@ use std::time::Duration;
 use mfad_protocol::{limits, printable};
 
 use super::Finding;
+use super::files::sshd_asks_the_module;
 
 /// How long `sshd -T` may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// Most of its output that is read, in bytes.
 const OUTPUT: u64 = 256 * 1024;
 const PROGRAM: &str = "/usr/sbin/sshd";
 
 /// Checks the sshd below `root`, where there is one.
-pub(super) fn examine(root: &Path) -> Vec<Finding> {
+pub(super) fn examine(root: &Path, patience: Duration) -> Vec<Finding> {
+    if !sshd_asks_the_module(root) {
+        return vec![Finding::ok(
+            "sshd",
+            "not judged: its PAM stack does not name pam_mfa.so",
+        )];
+    }
     let program = root.join(PROGRAM.trim_start_matches('/'));
     if fs::metadata(&program).is_err() {
         return vec![Finding::ok("sshd", "not installed")];
     }
-    match settings(&program) {
+    match settings(&program, patience) {
         Ok(text) => judge(&text),
         Err(what) => vec![Finding::warn(
             "sshd",
@@ -35,7 +42,7 @@ pub(super) fn examine(root: &Path) -> Vec<Finding> {
 }
 
 /// What `sshd -T` prints, or why it does not.
-fn settings(program: &Path) -> Result<String, String> {
+fn settings(program: &Path, patience: Duration) -> Result<String, String> {
     let mut child = Command::new(program)
         .arg("-T")
         .env_clear()
@@ -54,14 +61,14 @@ fn settings(program: &Path) -> Result<String, String> {
         // The receiver may have lost its patience.
         let _ = done.send(read.map(|_| text));
     });
-    let text = finished.recv_timeout(PATIENCE);
+    let text = finished.recv_timeout(patience);
     // It has closed its output and ends, or it hangs and must.
     if text.is_err() {
         let _ = child.kill();
     }
     let status = child.wait().map_err(|error| error.to_string())?;
     match text {
-        Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+        Err(_) => Err(format!("no answer within {patience:?}")),
         Ok(Err(error)) => Err(error.to_string()),
         Ok(Ok(_)) if !status.success() => Err("sshd finds an error in them".to_owned()),
         Ok(Ok(text)) => Ok(text),

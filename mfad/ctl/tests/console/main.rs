@@ -1,0 +1,14 @@
+//! The console as people and scripts run it: the real program against a mock daemon on a bus of its own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test ends at what it did not expect"
+)]
+
+mod administrators;
+mod attended;
+mod mock;
+mod program;
+mod pty;
+mod users;
