@@ -42,12 +42,13 @@ pub(crate) fn set_pam_env(pamh: &mut PamHandle, entry: &CString) -> bool {
     PamResultCode::try_from(result) == Ok(PamResultCode::PAM_SUCCESS)
 }
 
-/// What an earlier hook of this transaction left.
-pub(crate) fn transaction(pamh: &PamHandle) -> Option<Transaction> {
+/// What the earlier hooks of this transaction left.
+pub(crate) fn transaction(pamh: &PamHandle) -> Transaction {
     // SAFETY: this key is ours, and `keep_transaction` stores nothing but a `Transaction` under it.
     unsafe { pamh.get_data::<Transaction>(TRANSACTION) }
         .ok()
         .cloned()
+        .unwrap_or_default()
 }
 
 /// Leaves something for the later hooks of this transaction.

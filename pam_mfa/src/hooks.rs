@@ -43,7 +43,10 @@ impl Call {
         };
         let (args, log) = read_args(pamh, raw, name)?;
         #[cfg(feature = "failpoints")]
-        assert!(args.failpoint.as_deref() != Some(name), "injected");
+        assert!(
+            args.failpoint.as_deref() != Some(&format!("panic:{name}")),
+            "injected"
+        );
         if args.decoy && hook != Hook::Auth {
             log.error(format_args!(
                 "\"decoy\" belongs on an auth line; access is denied"
@@ -82,6 +85,15 @@ impl Call {
             decoy: self.args.decoy,
             first_factor: false,
             open,
+        }
+    }
+
+    /// The account and session phases hold to what let the auth phase pass.
+    const fn open_after(&self, passed: Option<Passed>) -> Open {
+        match passed {
+            Some(Passed::BreakGlass) => Open::BreakGlass,
+            Some(Passed::Ignored) => Open::Ignored,
+            Some(Passed::Granted | Passed::NotRequired) | None => self.open_by_argument(),
         }
     }
 
@@ -156,8 +168,9 @@ pub(crate) fn authenticate(pamh: &mut PamHandle, raw: &[&CStr], flags: PamFlag) 
         let kept = ffi::keep_transaction(
             pamh,
             Transaction {
-                passed,
+                passed: Some(passed),
                 grant: ended.grant,
+                preliminary: None,
             },
         );
         if kept.is_err() {
@@ -193,28 +206,13 @@ pub(crate) fn account(pamh: &mut PamHandle, raw: &[&CStr], flags: PamFlag) -> Pa
     let login = Login::of(pamh, flags, false);
     let guarded = call.args.guards(&login.service);
     let earlier = ffi::transaction(pamh);
-    let mut open = call.open_by_argument();
-    let mut grant = None;
-    match earlier {
-        Some(Transaction {
-            passed: Passed::Ignored | Passed::BreakGlass,
-            ..
-        }) if !guarded => return call.code(Outcome::NotRequired, call.facts(open)),
-        Some(Transaction {
-            passed: Passed::Ignored,
-            ..
-        }) => open = Open::Ignored,
-        Some(Transaction {
-            passed: Passed::BreakGlass,
-            ..
-        }) => open = Open::BreakGlass,
-        Some(Transaction {
-            grant: Some(found), ..
-        }) => grant = Some(found),
-        // Nothing pending, and the auth phase may be skipped here (sudo's timestamp, NOPASSWD, cron, root's su).
-        Some(_) | None if !guarded => return call.code(Outcome::NotRequired, call.facts(open)),
-        Some(_) | None => {}
+    let open = call.open_after(earlier.passed);
+    // Nothing pending: the auth phase was skipped, which is every other service's own affair (sudo's timestamp,
+    // NOPASSWD, cron, root's su), or passed without a daemon that could have something pending.
+    if !guarded && earlier.grant.is_none() {
+        return call.code(Outcome::NotRequired, call.facts(open));
     }
+    let grant = earlier.grant;
     let ended = call.ask(pamh, login, grant.clone());
     let grant = ended.grant.or(grant);
     if guarded
@@ -239,7 +237,7 @@ pub(crate) fn open_session(pamh: &mut PamHandle, raw: &[&CStr], flags: PamFlag) 
     };
     let login = Login::of(pamh, flags, false);
     let earlier = ffi::transaction(pamh);
-    let grant = carried.or_else(|| earlier.as_ref().and_then(|kept| kept.grant.clone()));
+    let grant = carried.or(earlier.grant);
     if !call.args.guards(&login.service) {
         if grant.is_some() && !login.silent {
             // For its lines alone: this login was judged in auth and account.
@@ -247,11 +245,7 @@ pub(crate) fn open_session(pamh: &mut PamHandle, raw: &[&CStr], flags: PamFlag) 
         }
         return call.code(Outcome::NotRequired, call.facts(Open::Closed));
     }
-    let open = match earlier.map(|kept| kept.passed) {
-        Some(Passed::BreakGlass) => Open::BreakGlass,
-        Some(Passed::Ignored) => Open::Ignored,
-        _ => call.open_by_argument(),
-    };
+    let open = call.open_after(earlier.passed);
     let ended = call.ask(pamh, login, grant);
     call.code(ended.outcome, call.facts(open))
 }
@@ -266,30 +260,35 @@ pub(crate) fn change_password(
         Ok(call) => call,
         Err(code) => return code,
     };
-    let open = call.open_by_argument();
-    // In the update half libpam takes this line's action from the preliminary check, whatever is said here; IGNORE
-    // keeps a stack without a module that changes a password from claiming that one was changed. And a caller that is
-    // root (chpasswd, root's passwd, sshd and login for an expired password) could write the shadow file itself.
-    if flags & PRELIM_CHECK == 0 || nix::unistd::getuid().is_root() {
-        return call.code(Outcome::NotRequired, call.facts(open));
+    let mut kept = ffi::transaction(pamh);
+    let facts = call.facts(call.open_by_argument());
+    if flags & PRELIM_CHECK == 0 {
+        // The update half says what the preliminary check said. Linux-PAM 1.5.2 takes this line's action (a jump, for
+        // one) from what is said now, so that anything else would send the two halves through different modules.
+        return call.code(kept.preliminary.unwrap_or(Outcome::Denied), facts);
     }
-    let earlier = ffi::transaction(pamh);
-    if earlier
-        .as_ref()
-        .is_some_and(|kept| kept.passed == Passed::Granted)
-    {
-        return call.code(Outcome::Granted, call.facts(open));
+    let outcome = if nix::unistd::getuid().is_root() {
+        // chpasswd, root's passwd, sshd and login for an expired password: root could write the shadow file itself.
+        Outcome::NotRequired
+    } else if kept.passed == Some(Passed::Granted) {
+        Outcome::Granted
+    } else {
+        let login = Login::of(pamh, flags, true);
+        call.ask(pamh, login, kept.grant.clone()).outcome
+    };
+    kept.preliminary = Some(outcome);
+    if ffi::keep_transaction(pamh, kept).is_err() {
+        call.log.error(format_args!(
+            "libpam cannot keep the outcome for the update"
+        ));
+        return outcome::failed(Hook::Password);
     }
-    let login = Login::of(pamh, flags, true);
-    let ended = call.ask(pamh, login, earlier.and_then(|kept| kept.grant));
-    call.code(ended.outcome, call.facts(open))
+    call.code(outcome, facts)
 }
 
 /// `pam_sm_setcred`, `pam_sm_close_session`: there are no credentials of ours, and a session leaves nothing behind.
 pub(crate) fn nothing_to_do(pamh: &PamHandle, raw: &[&CStr], name: &str) -> PamResultCode {
     match read_args(pamh, raw, name) {
-        #[cfg(feature = "failpoints")]
-        Ok((args, _)) if args.failpoint.as_deref() == Some(name) => panic!("injected"),
         Ok(_) => PamResultCode::PAM_SUCCESS,
         Err(code) => code,
     }

@@ -6,7 +6,7 @@ use std::ffi::{CStr, CString};
 use mfad_protocol::{PendingReference, limits, names};
 use pam::module::PamHandle;
 
-use crate::ffi;
+use crate::{ffi, outcome::Outcome};
 
 /// Longest reference that is passed on, in bytes.
 const MAX_GRANT: usize = 128;
@@ -25,10 +25,13 @@ pub(crate) enum Passed {
 }
 
 /// Kept in the PAM handle.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Transaction {
-    pub passed: Passed,
+    /// How the auth phase passed, if it ran and did.
+    pub passed: Option<Passed>,
     pub grant: Option<PendingReference>,
+    /// What the preliminary check of a password change came to.
+    pub preliminary: Option<Outcome>,
 }
 
 /// `grant` if it can be carried: short, and of characters that mean nothing to an environment or a log.

@@ -13,6 +13,7 @@ use zbus::{
     Connection, Fd, Message,
     connection::Builder,
     export::serde::Serialize,
+    fdo,
     message::Flags,
     names::{OwnedUniqueName, UniqueName},
     wire::DynamicType,
@@ -26,7 +27,7 @@ use crate::{
     socket::{self, PeerSocket},
 };
 
-/// The bus itself, as a destination and as a sender.
+/// The bus itself.
 const BUS: &str = "org.freedesktop.DBus";
 /// Longest session name that the daemon may give, in bytes.
 const MAX_SESSION: usize = 128;
@@ -246,12 +247,18 @@ impl Route {
     }
 }
 
-/// Has the bus start the daemon, and makes sure that the name's owner may own it.
+/// Finds the daemon on the bus, started if need be, and makes sure that the name's owner may own it.
 async fn activate(connection: Connection) -> Result<Link, Failure> {
-    ask_bus(&connection, "StartServiceByName", &(names::BUS_NAME, 0_u32)).await?;
-    let reply = ask_bus(&connection, "GetNameOwner", &(names::BUS_NAME,)).await?;
-    let owner: OwnedUniqueName = reply.body().deserialize().map_err(|e| malformed(&e))?;
-    let reply = ask_bus(&connection, "GetConnectionUnixUser", &(owner.as_str(),)).await?;
+    let mut owner = name_owner(&connection).await?;
+    if owner.is_none() {
+        ask_bus(&connection, "StartServiceByName", &(names::BUS_NAME, 0_u32))
+            .await
+            .map_err(|e| broken(&e))?;
+        owner = name_owner(&connection).await?;
+    }
+    let owner = owner.ok_or_else(|| Failure::Unreachable("mfad was started and is gone".into()))?;
+    let reply = ask_bus(&connection, "GetConnectionUnixUser", &(owner.as_str(),)).await;
+    let reply = reply.map_err(|e| broken(&e))?;
     let uid: u32 = reply.body().deserialize().map_err(|e| malformed(&e))?;
     if uid != 0 && Some(uid) != state_owner() {
         return Err(Failure::Unreachable(format!(
@@ -266,15 +273,26 @@ async fn activate(connection: Connection) -> Result<Link, Failure> {
     })
 }
 
+async fn name_owner(connection: &Connection) -> Result<Option<OwnedUniqueName>, Failure> {
+    match ask_bus(connection, "GetNameOwner", &(names::BUS_NAME,)).await {
+        Ok(reply) => reply
+            .body()
+            .deserialize()
+            .map(Some)
+            .map_err(|e| malformed(&e)),
+        Err(zbus::Error::FDO(error)) if matches!(*error, fdo::Error::NameHasNoOwner(_)) => Ok(None),
+        Err(error) => Err(broken(&error)),
+    }
+}
+
 async fn ask_bus<B: Serialize + DynamicType>(
     connection: &Connection,
     member: &str,
     body: &B,
-) -> Result<Message, Failure> {
+) -> zbus::Result<Message> {
     connection
         .call_method(Some(BUS), "/org/freedesktop/DBus", Some(BUS), member, body)
         .await
-        .map_err(|e| broken(&e))
 }
 
 /// The uid of the user `mfad`, told by its state directory: asking NSS for it can block, or come back to PAM. `/var/lib`
@@ -302,12 +320,7 @@ impl Link {
                 body,
             )
             .await;
-        reply.map_err(|error| match error {
-            zbus::Error::MethodError(name, detail, message) => {
-                self.refused(&name, detail.as_deref(), &message)
-            }
-            other => broken(&other),
-        })
+        reply.map_err(|error| self.failure(&error))
     }
 
     /// Without waiting for a reply.
@@ -324,17 +337,25 @@ impl Link {
         self.connection.send(&message.build(body)?).await
     }
 
-    /// An error of the daemon's is its answer. One of the bus's says that the daemon is gone, unless it says that we may
-    /// not speak to it.
-    fn refused(&self, name: &str, detail: Option<&str>, message: &Message) -> Failure {
-        let text = printable(&format!("{name}: {}", detail.unwrap_or_default()));
-        let header = message.header();
-        let by_bus =
-            self.owner.is_some() && header.sender().is_some_and(|sender| sender.as_str() == BUS);
-        if by_bus && name != "org.freedesktop.DBus.Error.AccessDenied" {
-            Failure::Unreachable(text)
-        } else {
-            Failure::Refused(text)
+    /// A D-Bus error is the daemon's answer, whatever it is called: nobody may turn a refusal into "unreachable". Only
+    /// these, and only on a bus, are the bus's own words for "the daemon is gone".
+    fn failure(&self, error: &zbus::Error) -> Failure {
+        let text = printable(&error.to_string());
+        match error {
+            zbus::Error::FDO(error)
+                if self.owner.is_some()
+                    && matches!(
+                        **error,
+                        fdo::Error::ServiceUnknown(_)
+                            | fdo::Error::NameHasNoOwner(_)
+                            | fdo::Error::NoReply(_)
+                            | fdo::Error::Disconnected(_)
+                    ) =>
+            {
+                Failure::Unreachable(text)
+            }
+            zbus::Error::FDO(_) | zbus::Error::MethodError(..) => Failure::Refused(text),
+            _ => broken(error),
         }
     }
 }
