@@ -39,7 +39,13 @@ pub fn artifacts() -> Result<Artifacts, Failure> {
     let top = repository()?;
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     run(Command::new(cargo).current_dir(&top).args([
-        "build", "--quiet", "--locked", "--package", "mfa-tests", "--bin", "pamdrive",
+        "build",
+        "--quiet",
+        "--locked",
+        "--package",
+        "mfa-tests",
+        "--bin",
+        "pamdrive",
     ]))?;
     let pamdrive = env::current_exe()?.with_file_name("pamdrive");
     let tree = match env::var_os("MFA_TREE") {

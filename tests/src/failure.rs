@@ -44,9 +44,5 @@ impl From<serde_json::Error> for Failure {
 
 /// Fails with `what` unless `holds`.
 pub fn ensure(holds: bool, what: impl FnOnce() -> String) -> Outcome {
-    if holds {
-        Ok(())
-    } else {
-        Err(Failure(what()))
-    }
+    if holds { Ok(()) } else { Err(Failure(what())) }
 }

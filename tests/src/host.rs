@@ -107,10 +107,7 @@ impl Host {
     pub fn ok(&self, script: &str) -> Result<String, Failure> {
         let output = self.sh(script)?;
         ensure(output.status == 0, || {
-            format!(
-                "`{script}` ended with {}: {}",
-                output.status, output.stderr
-            )
+            format!("`{script}` ended with {}: {}", output.status, output.stderr)
         })?;
         Ok(output.stdout)
     }
@@ -217,7 +214,11 @@ impl Host {
     /// Puts a shipped PAM stack into place, and into sshd's configuration the lines that the stack's own comment asks for.
     pub fn use_stack(&self, stack: &str) -> Outcome {
         let text = self.ok(&format!("cat /usr/share/mfa/pam/{stack}"))?;
-        let service = if stack.starts_with("sshd") { "sshd" } else { stack };
+        let service = if stack.starts_with("sshd") {
+            "sshd"
+        } else {
+            stack
+        };
         self.write(&format!("/etc/pam.d/{service}"), "0644", &text)?;
         if service != "sshd" {
             return Ok(());
@@ -234,11 +235,13 @@ impl Host {
 
     /// Makes `lines` sshd's settings, before those it has.
     pub fn sshd_settings(&self, lines: &str) -> Outcome {
-        self.write("/etc/ssh/sshd_config.d/10-case.conf", "0644", &format!("{lines}\n"))?;
+        self.write(
+            "/etc/ssh/sshd_config.d/10-case.conf",
+            "0644",
+            &format!("{lines}\n"),
+        )?;
         let reload = match self.kind() {
-            Kind::Namespaces => {
-                "/usr/sbin/sshd -t && kill -HUP \"$(cat /run/sshd.pid)\""
-            }
+            Kind::Namespaces => "/usr/sbin/sshd -t && kill -HUP \"$(cat /run/sshd.pid)\"",
             Kind::Nspawn => "/usr/sbin/sshd -t && systemctl reload ssh",
         };
         self.ok(reload)?;
@@ -310,4 +313,3 @@ impl Host {
 pub fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
-

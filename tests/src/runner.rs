@@ -78,7 +78,11 @@ pub fn run(stage: &Stage, jobs: &[Job], at_once: usize) -> Tally {
     tally.into_inner().unwrap_or_default()
 }
 
-fn report(job: &Job, (result, took): (Result<(), (Failure, String)>, Duration), tally: &Mutex<Tally>) {
+fn report(
+    job: &Job,
+    (result, took): (Result<(), (Failure, String)>, Duration),
+    tally: &Mutex<Tally>,
+) {
     let Ok(mut tally) = tally.lock() else { return };
     let (name, took) = (job.name(), took.as_secs_f32());
     match result {
@@ -118,7 +122,9 @@ fn run_one(stage: &Stage, job: Job) -> (Result3, Duration) {
     });
     let result = match told.recv_timeout(job.case.limit) {
         Ok(result) => result,
-        Err(RecvTimeoutError::Disconnected) => Err((Failure::new("the case vanished"), String::new())),
+        Err(RecvTimeoutError::Disconnected) => {
+            Err((Failure::new("the case vanished"), String::new()))
+        }
         Err(RecvTimeoutError::Timeout) => {
             // Without its machine, everything that the case waits for ends.
             if let Ok(keeper) = i32::try_from(keeper) {

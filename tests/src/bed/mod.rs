@@ -123,7 +123,11 @@ fn await_start<T>(
             if let Some(errors) = &mut keeper.stderr {
                 let _ = errors.take(64 * 1024).read_to_string(&mut said);
             }
-            let why = if ended { "it ended" } else { "it took too long" };
+            let why = if ended {
+                "it ended"
+            } else {
+                "it took too long"
+            };
             return Err(Failure::new(format!(
                 "the bed did not start: {why}\n{said}"
             )));

@@ -28,7 +28,9 @@ pub fn start(tree: Option<&Path>) -> Result<Bed, Failure> {
     let output = keeper.stdout.take();
     let (tell, told) = mpsc::channel();
     std::thread::spawn(move || {
-        let lines = output.into_iter().flat_map(|output| BufReader::new(output).lines());
+        let lines = output
+            .into_iter()
+            .flat_map(|output| BufReader::new(output).lines());
         if lines.map_while(Result::ok).any(|line| line == "ready") {
             let _ = tell.send(());
         }

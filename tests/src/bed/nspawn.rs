@@ -52,9 +52,14 @@ pub fn rootfs() -> Result<PathBuf, Failure> {
         .arg(SUITE)
         .arg(&new)
         // This machine's own mirrors, if it names any; otherwise Debian's.
-        .args(["/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list"].iter().find(
-            |list| fs::metadata(list).is_ok_and(|found| found.len() > 0),
-        ))
+        .args(
+            [
+                "/etc/apt/sources.list.d/debian.sources",
+                "/etc/apt/sources.list",
+            ]
+            .iter()
+            .find(|list| fs::metadata(list).is_ok_and(|found| found.len() > 0)),
+        )
         .env("DEBIAN_FRONTEND", "noninteractive");
     let output = mmdebstrap.output()?;
     if !output.status.success() {

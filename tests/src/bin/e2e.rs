@@ -78,8 +78,13 @@ fn main() -> ExitCode {
     }
     match perform(options, &jobs) {
         Ok(tally) => {
-            println!("{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.skipped);
-            ExitCode::from(u8::from(tally.failed > 0 || tally.passed + tally.skipped == 0))
+            println!(
+                "{} passed, {} failed, {} skipped",
+                tally.passed, tally.failed, tally.skipped
+            );
+            ExitCode::from(u8::from(
+                tally.failed > 0 || tally.passed + tally.skipped == 0,
+            ))
         }
         Err(failure) => {
             println!("FAIL the suite could not be set up: {failure}");
@@ -132,7 +137,13 @@ fn become_root(artifacts: &Artifacts, jobs: &[Job]) -> Result<Tally, Failure> {
         .args([&artifacts.tree, &artifacts.pamdrive])
         .exec();
     for job in jobs {
-        println!("SKIP {}: the beds need root, and sudo does not run ({error})", job.name());
+        println!(
+            "SKIP {}: the beds need root, and sudo does not run ({error})",
+            job.name()
+        );
     }
-    Ok(Tally { skipped: jobs.len(), ..Tally::default() })
+    Ok(Tally {
+        skipped: jobs.len(),
+        ..Tally::default()
+    })
 }

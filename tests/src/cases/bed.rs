@@ -12,10 +12,22 @@ use crate::{
 
 /// The table.
 pub const CASES: &[Case] = &[
-    Case::new("a peer's module asks for a code after the key, and takes a right one", right_code).of_the_bed(),
+    Case::new(
+        "a peer's module asks for a code after the key, and takes a right one",
+        right_code,
+    )
+    .of_the_bed(),
     Case::new("a peer's module refuses a wrong code", wrong_code).of_the_bed(),
-    Case::new("sudo on a terminal asks a peer's module for password and code", sudo).of_the_bed(),
-    Case::new("the bed has a log, a bus and no other network", surroundings).of_the_bed(),
+    Case::new(
+        "sudo on a terminal asks a peer's module for password and code",
+        sudo,
+    )
+    .of_the_bed(),
+    Case::new(
+        "the bed has a log, a bus and no other network",
+        surroundings,
+    )
+    .of_the_bed(),
 ];
 
 const SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
@@ -24,7 +36,11 @@ const WAIT: Duration = Duration::from_secs(10);
 fn peer(host: &Host) -> Result<(Person, Totp), Failure> {
     let person = host.person("alice")?;
     let state = "/home/alice/.google_authenticator";
-    host.write(state, "0400", &format!("{SECRET}\n\" DISALLOW_REUSE\n\" TOTP_AUTH\n"))?;
+    host.write(
+        state,
+        "0400",
+        &format!("{SECRET}\n\" DISALLOW_REUSE\n\" TOTP_AUTH\n"),
+    )?;
     host.ok(&format!("chown alice:alice {state}"))?;
     host.write(
         "/etc/pam.d/sshd",
@@ -69,7 +85,9 @@ fn sudo(host: &Host) -> Outcome {
 fn surroundings(host: &Host) -> Outcome {
     host.ok("logger -p auth.notice the bed is listening")?;
     let log = host.auth_log()?;
-    ensure(log.contains("the bed is listening"), || "the log lacks what was written to it".to_owned())?;
+    ensure(log.contains("the bed is listening"), || {
+        "the log lacks what was written to it".to_owned()
+    })?;
     host.ok(
         "dbus-send --system --print-reply --dest=org.freedesktop.DBus / org.freedesktop.DBus.GetId >/dev/null",
     )?;

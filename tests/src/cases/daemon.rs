@@ -7,16 +7,25 @@ use crate::{Outcome, failure::ensure, host::Host, ssh::PROMPT};
 
 /// The table.
 pub const CASES: &[Case] = &[
-    Case::new("a login without the daemon is refused within 3 seconds", away),
+    Case::new(
+        "a login without the daemon is refused within 3 seconds",
+        away,
+    ),
     Case::new("the first login starts the daemon", cold),
     Case::new("the first login after an idle exit starts the daemon", idle).on(WITH_SYSTEMD),
-    Case::new("a daemon killed in a dialogue ends that login, and serves the next", killed),
+    Case::new(
+        "a daemon killed in a dialogue ends that login, and serves the next",
+        killed,
+    ),
     Case::new("logins go on while the bus is down", no_bus),
     Case::new("a code used before a kill -9 is refused after it", durable),
     Case::new("a broken policy never replaces a good one", broken_policy),
     Case::new("cron runs an enrolled user's job without a code", cron).within(100),
     Case::new("pamtester is let in with a right code", pamtester),
-    Case::new("the daemon runs as its own user, with no capability", unprivileged),
+    Case::new(
+        "the daemon runs as its own user, with no capability",
+        unprivileged,
+    ),
 ];
 
 const CODE: &str = "Verification code: ";
@@ -28,7 +37,9 @@ fn away(host: &Host) -> Outcome {
     let begun = Instant::now();
     host.ssh_refused(&alice, "", &[])?;
     let took = begun.elapsed();
-    ensure(took < Duration::from_secs(3), || format!("refused after {took:?}"))
+    ensure(took < Duration::from_secs(3), || {
+        format!("refused after {took:?}")
+    })
 }
 
 fn cold(host: &Host) -> Outcome {
@@ -40,7 +51,11 @@ fn cold(host: &Host) -> Outcome {
 
 fn idle(host: &Host) -> Outcome {
     host.use_stack("sshd-key")?;
-    host.write("/etc/mfa/mfad.toml", "0644", "[daemon]\nidle-exit = \"5s\"\n")?;
+    host.write(
+        "/etc/mfa/mfad.toml",
+        "0644",
+        "[daemon]\nidle-exit = \"5s\"\n",
+    )?;
     let (alice, totp) = host.enrolled("alice")?;
     host.ok("systemctl restart mfad.service")?;
     host.ok(
@@ -72,7 +87,9 @@ fn no_bus(host: &Host) -> Outcome {
     host.ssh_in(&alice, "", &[(CODE, &totp.code(0)?)])?;
     let took = begun.elapsed();
     host.ok("pkill -CONT -u messagebus dbus-daemon")?;
-    ensure(took < Duration::from_secs(30), || format!("let in after {took:?}"))
+    ensure(took < Duration::from_secs(30), || {
+        format!("let in after {took:?}")
+    })
 }
 
 fn durable(host: &Host) -> Outcome {
@@ -90,21 +107,37 @@ fn broken_policy(host: &Host) -> Outcome {
     let bob = host.person("bob")?;
     host.sshd_settings("UsePAM yes\nPasswordAuthentication no\nAuthenticationMethods publickey")?;
     host.policy("[unenrolled]\naction = \"deny\"\n")?;
-    host.write("/etc/mfa/policy.toml", "0644", "[unenrolled]\naction = \"alow\"\n")?;
+    host.write(
+        "/etc/mfa/policy.toml",
+        "0644",
+        "[unenrolled]\naction = \"alow\"\n",
+    )?;
     let reload = host.sh("mfactl policy reload")?;
-    ensure(reload.status == 1, || format!("reload ended with {}", reload.status))?;
+    ensure(reload.status == 1, || {
+        format!("reload ended with {}", reload.status)
+    })?;
     let said = format!("{}{}", reload.stdout, reload.stderr);
-    ensure(said.contains("policy.toml:2:"), || format!("no place in {said:?}"))?;
+    ensure(said.contains("policy.toml:2:"), || {
+        format!("no place in {said:?}")
+    })?;
     host.ssh_refused(&bob, "", &[])
 }
 
 fn cron(host: &Host) -> Outcome {
     host.enrolled("alice")?;
     host.ok("sed -i '1i account required pam_mfa.so' /etc/pam.d/cron")?;
-    host.write("/etc/cron.d/case", "0644", "* * * * * alice touch /tmp/cron-ran\n")?;
+    host.write(
+        "/etc/cron.d/case",
+        "0644",
+        "* * * * * alice touch /tmp/cron-ran\n",
+    )?;
     host.ok("setsid cron -f >/dev/null 2>&1 </dev/null & disown")?;
     for _ in 0..2 {
-        if host.sh("for i in $(seq 450); do [ -e /tmp/cron-ran ] && exit; sleep 0.1; done; exit 1")?.status == 0 {
+        if host
+            .sh("for i in $(seq 450); do [ -e /tmp/cron-ran ] && exit; sleep 0.1; done; exit 1")?
+            .status
+            == 0
+        {
             return Ok(());
         }
     }
@@ -118,27 +151,34 @@ fn pamtester(host: &Host) -> Outcome {
     let mut stack = host.ok("cat /etc/pam.d/su")?;
     stack = stack.replace("auth       sufficient   pam_rootok.so\n", "");
     host.write("/etc/pam.d/tested", "0644", &stack)?;
-    let mut screen = host.terminal(&["pamtester", "tested", "alice", "authenticate", "acct_mgmt"])?;
+    let mut screen =
+        host.terminal(&["pamtester", "tested", "alice", "authenticate", "acct_mgmt"])?;
     screen.expect("Password: ", PROMPT)?;
     screen.line(&alice.password)?;
     screen.expect(CODE, PROMPT)?;
     screen.line(&totp.code(0)?)?;
     let (status, shown) = screen.end(PROMPT)?;
-    ensure(status.success() && shown.contains("successfully authenticated"), || {
-        format!("{status}: {shown}")
-    })
+    ensure(
+        status.success() && shown.contains("successfully authenticated"),
+        || format!("{status}: {shown}"),
+    )
 }
 
 fn unprivileged(host: &Host) -> Outcome {
     host.enrolled("alice")?;
     let status = host.ok("cat /proc/$(pgrep -x mfad)/status; stat -c %U /proc/$(pgrep -x mfad)")?;
     for line in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
-        ensure(status.contains(&format!("{line}:\t0000000000000000")), || {
-            format!("{line} is not empty: {status}")
-        })?;
+        ensure(
+            status.contains(&format!("{line}:\t0000000000000000")),
+            || format!("{line} is not empty: {status}"),
+        )?;
     }
-    ensure(status.contains("NoNewPrivs:\t1"), || format!("new privileges are possible: {status}"))?;
+    ensure(status.contains("NoNewPrivs:\t1"), || {
+        format!("new privileges are possible: {status}")
+    })?;
     let uid = host.ok("id -u mfad")?;
     let all = format!("Uid:\t{0}\t{0}\t{0}\t{0}", uid.trim());
-    ensure(status.contains(&all), || format!("not wholly the user mfad: {status}"))
+    ensure(status.contains(&all), || {
+        format!("not wholly the user mfad: {status}")
+    })
 }

@@ -24,7 +24,10 @@ impl Report {
 
     /// How many transactions authenticated.
     pub fn granted(&self) -> usize {
-        self.transactions().iter().filter(|one| one["auth"] == 0).count()
+        self.transactions()
+            .iter()
+            .filter(|one| one["auth"] == 0)
+            .count()
     }
 
     /// Fails unless there were `count` transactions and each phase of each succeeded.
@@ -32,11 +35,17 @@ impl Report {
         let bad = self.transactions().iter().find(|one| {
             one.as_object().is_none_or(|one| {
                 !one.contains_key("auth")
-                    || one.iter().any(|(name, code)| !matches!(name.as_str(), "shown" | "micros" | "before" | "after") && *code != 0)
+                    || one.iter().any(|(name, code)| {
+                        !matches!(name.as_str(), "shown" | "micros" | "before" | "after")
+                            && *code != 0
+                    })
             })
         });
         ensure(bad.is_none() && self.transactions().len() == count, || {
-            format!("{} transactions of {count}; a failed one: {bad:?}", self.transactions().len())
+            format!(
+                "{} transactions of {count}; a failed one: {bad:?}",
+                self.transactions().len()
+            )
         })
     }
 }
@@ -55,16 +64,23 @@ impl Host {
 
     /// Runs the tests' own host for `user`.
     pub fn drive(&self, user: &str, arguments: &str) -> Result<Report, Failure> {
-        let line = format!("pamdrive --service {SERVICE} --user {} {arguments} >/tmp/drive.json", quoted(user));
+        let line = format!(
+            "pamdrive --service {SERVICE} --user {} {arguments} >/tmp/drive.json",
+            quoted(user)
+        );
         self.ok(&line)?;
         // Not through `json`: a thousand transactions would fill the history.
-        Ok(Report(serde_json::from_slice(&self.read("/tmp/drive.json")?)?))
+        Ok(Report(serde_json::from_slice(
+            &self.read("/tmp/drive.json")?,
+        )?))
     }
 
     /// Gives `user` an HOTP token, and its first `count` codes.
     pub fn enroll_token(&self, user: &str, count: usize) -> Result<Vec<String>, Failure> {
         let offer = self.json(&format!("mfactl user enroll {user} hotp --json"))?;
-        let secret = offer["secret"].as_str().ok_or_else(|| Failure::new("the offer has no secret"))?;
+        let secret = offer["secret"]
+            .as_str()
+            .ok_or_else(|| Failure::new("the offer has no secret"))?;
         totp::hotp_codes(secret, count)
     }
 }

@@ -7,9 +7,16 @@ use crate::{Outcome, failure::ensure, host::Host};
 
 /// The table.
 pub const CASES: &[Case] = &[
-    Case::new("1,000 transactions in one process leave it as it was", one_process).within(240),
+    Case::new(
+        "1,000 transactions in one process leave it as it was",
+        one_process,
+    )
+    .within(240),
     Case::new("100 forked children are left as they were", children).within(120),
-    Case::new("refused, failed and unreachable logins leave the process as it was", refusals),
+    Case::new(
+        "refused, failed and unreachable logins leave the process as it was",
+        refusals,
+    ),
 ];
 
 const ROUNDS: usize = 1_000;
@@ -22,12 +29,17 @@ fn one_process(host: &Host) -> Outcome {
     host.person("alice")?;
     let codes = host.enroll_token("alice", ROUNDS)?;
     host.write("/tmp/codes", "0600", &codes.join("\n"))?;
-    let report = host.drive("alice", &format!("{PHASES} --answers /tmp/codes --repeat {ROUNDS} --warm 100"))?;
+    let report = host.drive(
+        "alice",
+        &format!("{PHASES} --answers /tmp/codes --repeat {ROUNDS} --warm 100"),
+    )?;
     report.all_granted(ROUNDS)?;
     unchanged(&report.0)?;
     let memory = |when: &str| report.0[when].as_u64().unwrap_or_default();
     let (before, after) = (memory("memory-before"), memory("memory-after"));
-    ensure(after <= before + GROWTH, || format!("memory grew from {before} kB to {after} kB"))
+    ensure(after <= before + GROWTH, || {
+        format!("memory grew from {before} kB to {after} kB")
+    })
 }
 
 fn children(host: &Host) -> Outcome {
@@ -37,7 +49,10 @@ fn children(host: &Host) -> Outcome {
     let codes = host.enroll_token("alice", CHILDREN)?;
     host.write("/tmp/codes", "0600", &codes.join("\n"))?;
     // The first transaction is the parent's own, so that the children inherit a module that was used.
-    let report = host.drive("alice", &format!("{PHASES} --answers /tmp/codes --repeat {CHILDREN} --fork"))?;
+    let report = host.drive(
+        "alice",
+        &format!("{PHASES} --answers /tmp/codes --repeat {CHILDREN} --fork"),
+    )?;
     report.all_granted(CHILDREN)?;
     unchanged(&report.0)?;
     report.transactions().iter().try_for_each(unchanged)
@@ -53,7 +68,9 @@ fn refusals(host: &Host) -> Outcome {
     host.disable_daemon()?;
     let unreachable = host.drive("alice", &format!("--answer {wrong} --repeat 3"))?;
     for report in [wrong_code, no_answer, unreachable] {
-        ensure(report.granted() == 0, || format!("somebody got in: {:?}", report.0))?;
+        ensure(report.granted() == 0, || {
+            format!("somebody got in: {:?}", report.0)
+        })?;
         unchanged(&report.0)?;
     }
     Ok(())

@@ -7,8 +7,14 @@ use crate::{Failure, Outcome, failure::ensure, host::Host, pty::Pty, ssh::PROMPT
 pub const CASES: &[Case] = &[
     Case::new("login asks for password, then code", both),
     Case::new("login with a wrong code is refused", wrong),
-    Case::new("login lets root in at the console by password when the key is gone and break-glass is set", break_glass),
-    Case::new("break-glass is for root at a console alone", break_glass_elsewhere),
+    Case::new(
+        "login lets root in at the console by password when the key is gone and break-glass is set",
+        break_glass,
+    ),
+    Case::new(
+        "break-glass is for root at a console alone",
+        break_glass_elsewhere,
+    ),
 ];
 
 const CODE: &str = "Verification code: ";
@@ -68,13 +74,18 @@ fn break_glass(host: &Host) -> Outcome {
     screen.line("echo in-$(id -un)")?;
     screen.expect("in-root", PROMPT)?;
     let log = host.auth_log()?;
-    ensure(log.to_lowercase().contains("break"), || "the log does not tell of it".to_owned())
+    ensure(log.to_lowercase().contains("break"), || {
+        "the log does not tell of it".to_owned()
+    })
 }
 
 fn break_glass_elsewhere(host: &Host) -> Outcome {
     let (alice, _) = host.enrolled("alice")?;
     without_key(host)?;
-    for (name, password) in [("root", "in case of fire 9"), ("alice", alice.password.as_str())] {
+    for (name, password) in [
+        ("root", "in case of fire 9"),
+        ("alice", alice.password.as_str()),
+    ] {
         let mut screen = begin(host, name, password)?;
         screen.expect("Login incorrect", PROMPT)?;
     }

@@ -12,7 +12,10 @@ use crate::{
 
 /// The table.
 pub const CASES: &[Case] = &[
-    Case::new("passwd asks for a code before it changes the password", changes),
+    Case::new(
+        "passwd asks for a code before it changes the password",
+        changes,
+    ),
     Case::new("passwd with a wrong code changes nothing", wrong),
     Case::new("root's passwd and chpasswd are asked nothing", root),
 ];
@@ -44,7 +47,9 @@ fn changes(host: &Host) -> Outcome {
     screen.line(NEW)?;
     let (status, shown) = screen.end(PROMPT)?;
     ensure(status.success(), || format!("{status}: {shown}"))?;
-    ensure(shadow(host)? != before, || "the password is the old one".to_owned())
+    ensure(shadow(host)? != before, || {
+        "the password is the old one".to_owned()
+    })
 }
 
 fn wrong(host: &Host) -> Outcome {
@@ -53,7 +58,9 @@ fn wrong(host: &Host) -> Outcome {
     screen.line(&totp.wrong_code()?)?;
     let (status, shown) = screen.end(PROMPT)?;
     ensure(!status.success(), || format!("{status}: {shown}"))?;
-    ensure(shadow(host)? == before, || "the password was changed".to_owned())
+    ensure(shadow(host)? == before, || {
+        "the password was changed".to_owned()
+    })
 }
 
 fn root(host: &Host) -> Outcome {
@@ -68,5 +75,7 @@ fn root(host: &Host) -> Outcome {
     screen.expect("Retype new password: ", PROMPT)?;
     screen.line(NEW)?;
     let (status, shown) = screen.end(PROMPT)?;
-    ensure(status.success() && shadow(host)? != between, || format!("{status}: {shown}"))
+    ensure(status.success() && shadow(host)? != between, || {
+        format!("{status}: {shown}")
+    })
 }

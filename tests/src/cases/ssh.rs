@@ -13,23 +13,62 @@ use crate::{
 
 /// The table.
 pub const CASES: &[Case] = &[
-    Case::new("ssh with key and right code lets in, and leaves nothing in the session's environment", key_and_code),
+    Case::new(
+        "ssh with key and right code lets in, and leaves nothing in the session's environment",
+        key_and_code,
+    ),
     Case::new("ssh with key and wrong code is refused", wrong_code),
-    Case::new("ssh refuses a code that was used, and takes the next one", replay),
-    Case::new("ssh takes a code typed with blanks, and refuses seven digits and other alphabets", typing),
-    Case::new("ssh with password and code by keyboard-interactive lets in", password_and_code),
-    Case::new("ssh with wrong password and right code is refused, and nothing is recorded or spent", wrong_password),
-    Case::new("ssh with password and wrong code looks as with wrong password and right code", same_screen),
-    Case::new("ssh's password method is refused and spends no attempt", password_method),
-    Case::new("ssh by public key alone is refused to the enrolled and open to others", key_alone),
+    Case::new(
+        "ssh refuses a code that was used, and takes the next one",
+        replay,
+    ),
+    Case::new(
+        "ssh takes a code typed with blanks, and refuses seven digits and other alphabets",
+        typing,
+    ),
+    Case::new(
+        "ssh with password and code by keyboard-interactive lets in",
+        password_and_code,
+    ),
+    Case::new(
+        "ssh with wrong password and right code is refused, and nothing is recorded or spent",
+        wrong_password,
+    ),
+    Case::new(
+        "ssh with password and wrong code looks as with wrong password and right code",
+        same_screen,
+    ),
+    Case::new(
+        "ssh's password method is refused and spends no attempt",
+        password_method,
+    ),
+    Case::new(
+        "ssh by public key alone is refused to the enrolled and open to others",
+        key_alone,
+    ),
     Case::new("ssh takes a backup code once", backup_code),
-    Case::new("ssh refuses a throttled user's right code until an administrator unlocks", throttled),
+    Case::new(
+        "ssh refuses a throttled user's right code until an administrator unlocks",
+        throttled,
+    ),
     Case::new("scp and sftp work for somebody who can type", copying),
-    Case::new("BatchMode is refused at once, without an attempt spent", batch),
-    Case::new("ssh with an expired password asks for a new one after the code", expired),
+    Case::new(
+        "BatchMode is refused at once, without an attempt spent",
+        batch,
+    ),
+    Case::new(
+        "ssh with an expired password asks for a new one after the code",
+        expired,
+    ),
     Case::new("ssh enrolls an unenrolled user in the login", enrolling),
-    Case::new("ssh with a wrong password enrolls nobody", enrolling_stranger),
-    Case::new("ssh shows unknown, unenrolled and enrolled users the same", strangers),
+    Case::new(
+        "ssh with a wrong password enrolls nobody",
+        enrolling_stranger,
+    ),
+    Case::new(
+        "ssh shows unknown, unenrolled and enrolled users the same",
+        strangers,
+    ),
 ];
 
 const CODE: &str = "Verification code: ";
@@ -82,7 +121,11 @@ fn typing(host: &Host) -> Outcome {
 
 fn password_and_code(host: &Host) -> Outcome {
     let (alice, totp) = with_stack(host, "sshd-password")?;
-    host.ssh_in(&alice, "", &[(PASSWORD, &alice.password), (CODE, &totp.code(0)?)])
+    host.ssh_in(
+        &alice,
+        "",
+        &[(PASSWORD, &alice.password), (CODE, &totp.code(0)?)],
+    )
 }
 
 fn wrong_password(host: &Host) -> Outcome {
@@ -90,12 +133,18 @@ fn wrong_password(host: &Host) -> Outcome {
     let code = totp.code(0)?;
     host.ssh_refused(&alice, "", &[(PASSWORD, "not my password"), (CODE, &code)])?;
     let known = host.user("alice")?;
-    ensure(known["last-login"].is_null(), || format!("a login was recorded: {known}"))?;
-    ensure(failures(&known) == 0, || format!("a stranger spent attempts: {known}"))?;
+    ensure(known["last-login"].is_null(), || {
+        format!("a login was recorded: {known}")
+    })?;
+    ensure(failures(&known) == 0, || {
+        format!("a stranger spent attempts: {known}")
+    })?;
     // The stack's decoy has evaluated nothing, so that the owner's code still is good.
     host.ssh_in(&alice, "", &[(PASSWORD, &alice.password), (CODE, &code)])?;
     let known = host.user("alice")?;
-    ensure(known["last-login"].is_i64(), || format!("no login was recorded: {known}"))
+    ensure(known["last-login"].is_i64(), || {
+        format!("no login was recorded: {known}")
+    })
 }
 
 fn same_screen(host: &Host) -> Outcome {
@@ -103,7 +152,9 @@ fn same_screen(host: &Host) -> Outcome {
     let wrong = totp.wrong_code()?;
     let one = screen(host, &alice, &alice.password, &wrong)?;
     let other = screen(host, &alice, "not my password", &totp.code(0)?)?;
-    ensure(one == other, || format!("the screens differ:\n{one:?}\n{other:?}"))
+    ensure(one == other, || {
+        format!("the screens differ:\n{one:?}\n{other:?}")
+    })
 }
 
 /// What a client sees that answers with `password` and `code`, which it does not see.
@@ -124,7 +175,9 @@ fn password_method(host: &Host) -> Outcome {
     )?;
     host.ssh_refused(&alice, "", &[("password: ", &alice.password)])?;
     let known = host.user("alice")?;
-    ensure(failures(&known) == 0, || format!("an attempt was spent: {known}"))
+    ensure(failures(&known) == 0, || {
+        format!("an attempt was spent: {known}")
+    })
 }
 
 fn key_alone(host: &Host) -> Outcome {
@@ -161,7 +214,10 @@ fn throttled(host: &Host) -> Outcome {
 
 fn copying(host: &Host) -> Outcome {
     let (alice, totp) = with_stack(host, "sshd-key")?;
-    for (line, code) in [(host.scp_line(&alice, ""), -1), (host.sftp_line(&alice, ""), 0)] {
+    for (line, code) in [
+        (host.scp_line(&alice, ""), -1),
+        (host.sftp_line(&alice, ""), 0),
+    ] {
         let mut screen = host.terminal(&["bash", "-c", &line])?;
         screen.expect(CODE, PROMPT)?;
         screen.line(&totp.code(code)?)?;
@@ -180,12 +236,15 @@ fn batch(host: &Host) -> Outcome {
     ];
     for line in lines {
         let output = host.sh(&format!("timeout 5 {line}"))?;
-        ensure(output.status == 255 && output.stderr.contains("Permission denied"), || {
-            format!("`{line}` ended with {}: {}", output.status, output.stderr)
-        })?;
+        ensure(
+            output.status == 255 && output.stderr.contains("Permission denied"),
+            || format!("`{line}` ended with {}: {}", output.status, output.stderr),
+        )?;
     }
     let known = host.user("alice")?;
-    ensure(failures(&known) == 0, || format!("an attempt was spent: {known}"))
+    ensure(failures(&known) == 0, || {
+        format!("an attempt was spent: {known}")
+    })
 }
 
 fn expired(host: &Host) -> Outcome {
@@ -203,7 +262,9 @@ fn expired(host: &Host) -> Outcome {
     screen.expect("Retype new password: ", PROMPT)?;
     screen.line("an entirely new phrase 7")?;
     let (status, shown) = screen.end(PROMPT)?;
-    ensure(status.success() && shown.contains("in-alice"), || format!("{status}: {shown}"))
+    ensure(status.success() && shown.contains("in-alice"), || {
+        format!("{status}: {shown}")
+    })
 }
 
 /// A login of somebody without a factor, up to the authenticator that it offers.
@@ -227,11 +288,19 @@ fn enrolling(host: &Host) -> Outcome {
     drop(first);
     let (mut screen, totp) = offered(host, &bob, &bob.password)?;
     let code = offer.code(-1)?;
-    ensure(code == totp.code(-1)?, || "the second login offers another secret".to_owned())?;
+    ensure(code == totp.code(-1)?, || {
+        "the second login offers another secret".to_owned()
+    })?;
     screen.line(&code)?;
     let (status, shown) = screen.end(PROMPT)?;
-    ensure(status.success() && shown.contains("in-bob"), || format!("{status}: {shown}"))?;
-    host.ssh_in(&bob, "", &[(PASSWORD, &bob.password), (CODE, &totp.code(0)?)])
+    ensure(status.success() && shown.contains("in-bob"), || {
+        format!("{status}: {shown}")
+    })?;
+    host.ssh_in(
+        &bob,
+        "",
+        &[(PASSWORD, &bob.password), (CODE, &totp.code(0)?)],
+    )
 }
 
 fn enrolling_stranger(host: &Host) -> Outcome {
@@ -247,7 +316,12 @@ fn enrolling_stranger(host: &Host) -> Outcome {
     screen.line("not my password")?;
     let (_, shown) = screen.expect_any(&[CODE, "Permission denied"], PROMPT)?;
     if let Some((_, rest)) = shown.split_once("type this secret into it: ") {
-        let secret: String = rest.lines().next().unwrap_or_default().split_whitespace().collect();
+        let secret: String = rest
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .split_whitespace()
+            .collect();
         screen.line(&Totp::new(secret).code(0)?)?;
     } else {
         screen.line("123456")?;
@@ -255,20 +329,27 @@ fn enrolling_stranger(host: &Host) -> Outcome {
     let (status, _) = screen.end(PROMPT)?;
     ensure(!status.success(), || "the login succeeded".to_owned())?;
     let users = host.ok("mfactl user list --json")?;
-    ensure(!users.contains("bob"), || format!("somebody was enrolled: {users}"))
+    ensure(!users.contains("bob"), || {
+        format!("somebody was enrolled: {users}")
+    })
 }
 
 fn strangers(host: &Host) -> Outcome {
     let (alice, totp) = with_stack(host, "sshd-password")?;
     let bob = host.person("bob")?;
-    let nobody = Person { name: "mallory".into(), ..alice.clone() };
+    let nobody = Person {
+        name: "mallory".into(),
+        ..alice.clone()
+    };
     let wrong = totp.wrong_code()?;
     let begun = std::time::Instant::now();
     let seen: Vec<String> = [&alice, &bob, &nobody]
         .into_iter()
         .map(|who| screen(host, who, "not my password", &wrong))
         .collect::<Result<_, _>>()?;
-    ensure(begun.elapsed() < Duration::from_secs(40), || "too slow to mean anything".to_owned())?;
+    ensure(begun.elapsed() < Duration::from_secs(40), || {
+        "too slow to mean anything".to_owned()
+    })?;
     ensure(seen.windows(2).all(|pair| pair[0] == pair[1]), || {
         format!("the screens differ: {seen:#?}")
     })

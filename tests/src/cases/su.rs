@@ -8,7 +8,10 @@ pub const CASES: &[Case] = &[
     Case::new("su asks for the target's password and code", target),
     Case::new("su with a wrong code is refused", wrong),
     Case::new("root's su and runuser are asked nothing", root),
-    Case::new("su believes no bus that the caller's environment names", fake_bus),
+    Case::new(
+        "su believes no bus that the caller's environment names",
+        fake_bus,
+    ),
 ];
 
 const CODE: &str = "Verification code: ";
@@ -23,7 +26,9 @@ fn target(host: &Host) -> Outcome {
     screen.expect(CODE, PROMPT)?;
     screen.line(&totp.code(0)?)?;
     let (status, shown) = screen.end(PROMPT)?;
-    ensure(status.success() && shown.contains("now-alice"), || format!("{status}: {shown}"))
+    ensure(status.success() && shown.contains("now-alice"), || {
+        format!("{status}: {shown}")
+    })
 }
 
 fn wrong(host: &Host) -> Outcome {
@@ -36,15 +41,20 @@ fn wrong(host: &Host) -> Outcome {
     screen.expect(CODE, PROMPT)?;
     screen.line(&totp.wrong_code()?)?;
     let (status, shown) = screen.end(PROMPT)?;
-    ensure(!status.success() && shown.contains("Authentication failure"), || {
-        format!("{status}: {shown}")
-    })
+    ensure(
+        !status.success() && shown.contains("Authentication failure"),
+        || format!("{status}: {shown}"),
+    )
 }
 
 fn root(host: &Host) -> Outcome {
     host.use_stack("su")?;
     host.enrolled("alice")?;
-    for command in ["su alice -c 'id -un'", "su - alice -c 'id -un'", "runuser -u alice -- id -un"] {
+    for command in [
+        "su alice -c 'id -un'",
+        "su - alice -c 'id -un'",
+        "runuser -u alice -- id -un",
+    ] {
         let shown = host.ok(command)?;
         ensure(shown.contains("alice") && !shown.contains(CODE), || {
             format!("`{command}`: {shown}")
@@ -66,7 +76,10 @@ fn fake_bus(host: &Host) -> Outcome {
         "<busconfig><listen>unix:path=/tmp/fake-bus</listen><auth>EXTERNAL</auth><policy context='default'>\
          <allow send_destination='*' eavesdrop='true'/><allow own='*'/><allow user='*'/></policy></busconfig>\n",
     )?;
-    host.sh_as("bob", "dbus-daemon --config-file=/srv/fake-bus.conf --fork --print-address")?;
+    host.sh_as(
+        "bob",
+        "dbus-daemon --config-file=/srv/fake-bus.conf --fork --print-address",
+    )?;
     let mut screen = host.terminal_as(
         "bob",
         "DBUS_SYSTEM_BUS_ADDRESS=unix:path=/tmp/fake-bus su alice -c 'echo now-$(id -un)'",
@@ -74,5 +87,7 @@ fn fake_bus(host: &Host) -> Outcome {
     screen.expect("Password: ", PROMPT)?;
     screen.line(&alice.password)?;
     let (status, shown) = screen.end(PROMPT)?;
-    ensure(!status.success() && !shown.contains("now-alice"), || format!("{status}: {shown}"))
+    ensure(!status.success() && !shown.contains("now-alice"), || {
+        format!("{status}: {shown}")
+    })
 }

@@ -14,13 +14,22 @@ use crate::{
 
 /// The table.
 pub const CASES: &[Case] = &[
-    Case::new("sudo asks for password, then code, and runs the command", both),
+    Case::new(
+        "sudo asks for password, then code, and runs the command",
+        both,
+    ),
     Case::new("sudo with a wrong code runs nothing", wrong),
     Case::new("sudo with a fresh timestamp asks nothing", timestamp),
     Case::new("sudo with NOPASSWD asks nothing", no_password),
-    Case::new("sudo -n is refused at once where a code is needed", never_asks),
+    Case::new(
+        "sudo -n is refused at once where a code is needed",
+        never_asks,
+    ),
     Case::new("sudo -i asks for a code too", interactive),
-    Case::new("sudo at once after ssh says that the code is used, and takes the next one", after_ssh),
+    Case::new(
+        "sudo at once after ssh says that the code is used, and takes the next one",
+        after_ssh,
+    ),
 ];
 
 const CODE: &str = "Verification code: ";
@@ -45,7 +54,9 @@ fn both(host: &Host) -> Outcome {
     let mut screen = host.terminal_as("alice", "sudo sh -c 'echo uid-$(id -u)'")?;
     answer(&mut screen, &alice, &totp.code(0)?)?;
     let (status, shown) = screen.end(PROMPT)?;
-    ensure(status.success() && shown.contains("uid-0"), || format!("{status}: {shown}"))
+    ensure(status.success() && shown.contains("uid-0"), || {
+        format!("{status}: {shown}")
+    })
 }
 
 fn wrong(host: &Host) -> Outcome {
@@ -60,27 +71,37 @@ fn wrong(host: &Host) -> Outcome {
 
 fn timestamp(host: &Host) -> Outcome {
     let (alice, totp) = sudoer(host)?;
-    let mut screen = host.terminal_as("alice", "sudo true; sudo sh -c 'echo second-uid-$(id -u)'")?;
+    let mut screen =
+        host.terminal_as("alice", "sudo true; sudo sh -c 'echo second-uid-$(id -u)'")?;
     answer(&mut screen, &alice, &totp.code(0)?)?;
     let (status, shown) = screen.end(PROMPT)?;
-    ensure(status.success() && shown.contains("second-uid-0"), || format!("{status}: {shown}"))?;
+    ensure(status.success() && shown.contains("second-uid-0"), || {
+        format!("{status}: {shown}")
+    })?;
     ensure(!shown.contains(CODE), || format!("asked again: {shown}"))
 }
 
 fn no_password(host: &Host) -> Outcome {
     sudoer(host)?;
-    host.write("/etc/sudoers.d/case", "0440", "alice ALL=(ALL) NOPASSWD: ALL\n")?;
+    host.write(
+        "/etc/sudoers.d/case",
+        "0440",
+        "alice ALL=(ALL) NOPASSWD: ALL\n",
+    )?;
     let screen = host.terminal_as("alice", "sudo sh -c 'echo uid-$(id -u)'")?;
     let (status, shown) = screen.end(PROMPT)?;
-    ensure(status.success() && shown.contains("uid-0"), || format!("{status}: {shown}"))
+    ensure(status.success() && shown.contains("uid-0"), || {
+        format!("{status}: {shown}")
+    })
 }
 
 fn never_asks(host: &Host) -> Outcome {
     sudoer(host)?;
     let output = host.sh_as("alice", "timeout 5 sudo -n true")?;
-    ensure(output.status == 1 && output.stderr.contains("password is required"), || {
-        format!("ended with {}: {}", output.status, output.stderr)
-    })
+    ensure(
+        output.status == 1 && output.stderr.contains("password is required"),
+        || format!("ended with {}: {}", output.status, output.stderr),
+    )
 }
 
 fn interactive(host: &Host) -> Outcome {
@@ -88,7 +109,9 @@ fn interactive(host: &Host) -> Outcome {
     let mut screen = host.terminal_as("alice", "sudo -i sh -c 'echo uid-$(id -u)'")?;
     answer(&mut screen, &alice, &totp.code(0)?)?;
     let (status, shown) = screen.end(PROMPT)?;
-    ensure(status.success() && shown.contains("uid-0"), || format!("{status}: {shown}"))
+    ensure(status.success() && shown.contains("uid-0"), || {
+        format!("{status}: {shown}")
+    })
 }
 
 fn after_ssh(host: &Host) -> Outcome {
@@ -101,11 +124,14 @@ fn after_ssh(host: &Host) -> Outcome {
     screen.expect("password for alice: ", PROMPT)?;
     screen.line(&alice.password)?;
     let shown = screen.expect(CODE, PROMPT)?;
-    ensure(shown.contains("has been used; the next one comes in "), || {
-        format!("nothing tells to wait: {shown:?}")
-    })?;
+    ensure(
+        shown.contains("has been used; the next one comes in "),
+        || format!("nothing tells to wait: {shown:?}"),
+    )?;
     // The next step's code, as the phone shows it a little later: one step ahead is accepted.
     screen.line(&totp.code(1)?)?;
     let (status, shown) = screen.end(PROMPT + Duration::from_secs(5))?;
-    ensure(status.success() && shown.contains("uid-0"), || format!("{status}: {shown}"))
+    ensure(status.success() && shown.contains("uid-0"), || {
+        format!("{status}: {shown}")
+    })
 }

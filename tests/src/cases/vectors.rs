@@ -13,17 +13,33 @@ use crate::{
 
 /// The table.
 pub const CASES: &[Case] = &[
-    Case::new("oathtool computes the tables of RFC 4226 and RFC 6238", tables).of_the_bed().on(WITHOUT_SYSTEMD),
-    Case::new("HOTP counters 0 to 9 are accepted in order, each once", hotp),
-    Case::new("TOTP is accepted at the times of RFC 6238, from 1970 to 2603", times).on(WITHOUT_SYSTEMD),
-    Case::new("TOTP of 8 digits with SHA-256 and SHA-512 is accepted", algorithms),
+    Case::new(
+        "oathtool computes the tables of RFC 4226 and RFC 6238",
+        tables,
+    )
+    .of_the_bed()
+    .on(WITHOUT_SYSTEMD),
+    Case::new(
+        "HOTP counters 0 to 9 are accepted in order, each once",
+        hotp,
+    ),
+    Case::new(
+        "TOTP is accepted at the times of RFC 6238, from 1970 to 2603",
+        times,
+    )
+    .on(WITHOUT_SYSTEMD),
+    Case::new(
+        "TOTP of 8 digits with SHA-256 and SHA-512 is accepted",
+        algorithms,
+    ),
 ];
 
 /// `12345678901234567890` in Base32.
 const SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 /// RFC 4226, appendix D.
 const HOTP: [&str; 10] = [
-    "755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871", "520489",
+    "755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871",
+    "520489",
 ];
 /// RFC 6238, appendix B, SHA-1: seconds since the epoch, and the code of 8 digits.
 const TOTP: [(i64, &str); 6] = [
@@ -42,7 +58,9 @@ fn tables(_: &Host) -> Outcome {
     let authenticator = Totp::from_uri(&uri)?;
     for (at, code) in TOTP {
         let computed = authenticator.code_at(at)?;
-        ensure(computed == code, || format!("{computed} instead of {code} at {at}"))?;
+        ensure(computed == code, || {
+            format!("{computed} instead of {code} at {at}")
+        })?;
     }
     Ok(())
 }
@@ -54,9 +72,10 @@ fn hotp(host: &Host) -> Outcome {
     // Each is followed by itself: two wrong answers are free, and an unlock makes the next two so again.
     for code in codes {
         let report = host.drive("alice", &format!("--answer {code} --repeat 2"))?;
-        ensure(report.granted() == 1 && report.transactions()[0]["auth"] == 0, || {
-            format!("{code} was accepted {} times", report.granted())
-        })?;
+        ensure(
+            report.granted() == 1 && report.transactions()[0]["auth"] == 0,
+            || format!("{code} was accepted {} times", report.granted()),
+        )?;
         host.ok("mfactl user unlock alice")?;
     }
     Ok(())
@@ -85,10 +104,13 @@ fn algorithms(host: &Host) -> Outcome {
         let offer = host.json(&format!(
             "mfactl user enroll {name} totp --algorithm {algorithm} --digits 8 --json"
         ))?;
-        let uri = offer["uri"].as_str().ok_or_else(|| Failure::new("the offer has no uri"))?;
+        let uri = offer["uri"]
+            .as_str()
+            .ok_or_else(|| Failure::new("the offer has no uri"))?;
         let code = Totp::from_uri(uri)?.code(0)?;
         ensure(code.len() == 8, || format!("{code} has not 8 digits"))?;
-        host.drive(name, &format!("--answer {code}"))?.all_granted(1)?;
+        host.drive(name, &format!("--answer {code}"))?
+            .all_granted(1)?;
     }
     Ok(())
 }

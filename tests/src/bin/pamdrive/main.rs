@@ -78,7 +78,12 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
         match argument.as_str() {
             "--service" => options.service = text,
             "--user" => options.user = text,
-            "--phases" => options.phases = value.split(',').map(Phase::from_word).collect::<Option<_>>()?,
+            "--phases" => {
+                options.phases = value
+                    .split(',')
+                    .map(Phase::from_word)
+                    .collect::<Option<_>>()?
+            }
             "--answer" => single.push(text),
             "--answers" => options.answers = read_answers(&value)?,
             "--repeat" => options.repeat = value.parse().ok()?,
@@ -101,13 +106,22 @@ fn read_answers(path: &str) -> Option<Vec<Vec<CString>>> {
     fs::read_to_string(path)
         .ok()?
         .lines()
-        .map(|line| line.split('\t').map(|answer| CString::new(answer).ok()).collect())
+        .map(|line| {
+            line.split('\t')
+                .map(|answer| CString::new(answer).ok())
+                .collect()
+        })
         .collect()
 }
 
 /// One transaction, its answers those of the `turn`th line.
 fn transact(options: &Options, turn: usize) -> Value {
-    let answers = options.answers.get(turn).or(options.answers.last()).cloned().unwrap_or_default();
+    let answers = options
+        .answers
+        .get(turn)
+        .or(options.answers.last())
+        .cloned()
+        .unwrap_or_default();
     let begun = Instant::now();
     let mut transaction = match Transaction::start(&options.service, &options.user, answers) {
         Ok(transaction) => transaction,
@@ -134,7 +148,13 @@ fn transact(options: &Options, turn: usize) -> Value {
 }
 
 fn in_turn(options: &Options) -> Value {
-    let run = |turn| if options.fork { in_child(options, turn) } else { transact(options, turn) };
+    let run = |turn| {
+        if options.fork {
+            in_child(options, turn)
+        } else {
+            transact(options, turn)
+        }
+    };
     let mut transactions: Vec<Value> = (0..options.warm.min(options.repeat)).map(run).collect();
     let (before, memory) = (state::look(), state::resident());
     transactions.extend((transactions.len()..options.repeat).map(run));
@@ -149,7 +169,9 @@ fn in_turn(options: &Options) -> Value {
 
 /// One transaction in a child, with a look at the child before and after it.
 fn in_child(options: &Options, turn: usize) -> Value {
-    let Ok((mut results, mut writer)) = pipe() else { return json!({ "fork": "no pipe" }) };
+    let Ok((mut results, mut writer)) = pipe() else {
+        return json!({ "fork": "no pipe" });
+    };
     // SAFETY: this process has one thread (the tests check that it stays so), so the child may do anything.
     match unsafe { fork() } {
         Ok(ForkResult::Child) => {
@@ -174,10 +196,14 @@ fn in_child(options: &Options, turn: usize) -> Value {
 
 /// The same transaction in many children, which begin together when the gate opens.
 fn at_once(options: &Options) -> Vec<Value> {
-    let Ok((gate, opener)) = pipe() else { return Vec::new() };
+    let Ok((gate, opener)) = pipe() else {
+        return Vec::new();
+    };
     let mut running = Vec::new();
     for turn in 0..options.at_once {
-        let (Ok((results, mut writer)), Ok(mut gate)) = (pipe(), gate.try_clone()) else { break };
+        let (Ok((results, mut writer)), Ok(mut gate)) = (pipe(), gate.try_clone()) else {
+            break;
+        };
         // SAFETY: as above.
         match unsafe { fork() } {
             Ok(ForkResult::Child) => {

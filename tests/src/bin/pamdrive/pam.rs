@@ -132,7 +132,10 @@ impl Transaction {
     /// # Errors
     /// `pam_start`'s code.
     pub(crate) fn start(service: &CStr, user: &CStr, answers: Vec<CString>) -> Result<Self, i32> {
-        let mut script = Box::new(Script { answers, ..Script::default() });
+        let mut script = Box::new(Script {
+            answers,
+            ..Script::default()
+        });
         let conversation = Conversation {
             converse,
             data: ptr::from_mut(script.as_mut()).cast(),
@@ -140,9 +143,20 @@ impl Transaction {
         let mut handle = ptr::null_mut();
         // SAFETY: the strings and the out pointer live across the call; libpam copies the conversation, whose data
         // stays at its address in the box until after `pam_end`.
-        let code = unsafe { pam_start(service.as_ptr(), user.as_ptr(), &raw const conversation, &raw mut handle) };
+        let code = unsafe {
+            pam_start(
+                service.as_ptr(),
+                user.as_ptr(),
+                &raw const conversation,
+                &raw mut handle,
+            )
+        };
         if code == SUCCESS {
-            Ok(Self { handle, last: code, script })
+            Ok(Self {
+                handle,
+                last: code,
+                script,
+            })
         } else {
             Err(code)
         }
@@ -198,8 +212,14 @@ extern "C" fn converse(
     responses: *mut *mut Response,
     data: *mut c_void,
 ) -> c_int {
-    let Ok(length) = usize::try_from(count) else { return CONV_ERR };
-    if messages.is_null() || responses.is_null() || data.is_null() || !(1..=MAX_MESSAGES).contains(&count) {
+    let Ok(length) = usize::try_from(count) else {
+        return CONV_ERR;
+    };
+    if messages.is_null()
+        || responses.is_null()
+        || data.is_null()
+        || !(1..=MAX_MESSAGES).contains(&count)
+    {
         return CONV_ERR;
     }
     // SAFETY: `data` is the script that `start` gave, which outlives the transaction; libpam calls one at a time.

@@ -35,25 +35,42 @@ pub(crate) fn resident() -> u64 {
     fs::read_to_string("/proc/self/status")
         .unwrap_or_default()
         .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok())
+        .find_map(|line| {
+            line.strip_prefix("VmRSS:")?
+                .split_whitespace()
+                .next()?
+                .parse()
+                .ok()
+        })
         .unwrap_or_default()
 }
 
 fn descriptors() -> BTreeMap<String, String> {
-    let Ok(entries) = fs::read_dir("/proc/self/fd") else { return BTreeMap::new() };
+    let Ok(entries) = fs::read_dir("/proc/self/fd") else {
+        return BTreeMap::new();
+    };
     entries
         .flatten()
         .filter_map(|entry| {
-            let target = fs::read_link(entry.path()).ok()?.to_string_lossy().into_owned();
+            let target = fs::read_link(entry.path())
+                .ok()?
+                .to_string_lossy()
+                .into_owned();
             // The directory that is being read is itself among them.
-            (!target.ends_with("/fd")).then(|| (entry.file_name().to_string_lossy().into_owned(), target))
+            (!target.ends_with("/fd"))
+                .then(|| (entry.file_name().to_string_lossy().into_owned(), target))
         })
         .collect()
 }
 
 fn environment() -> BTreeMap<String, String> {
     env::vars_os()
-        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+        .map(|(name, value)| {
+            (
+                name.to_string_lossy().into_owned(),
+                value.to_string_lossy().into_owned(),
+            )
+        })
         .collect()
 }
 
