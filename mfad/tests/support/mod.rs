@@ -50,7 +50,8 @@ pub struct Bench {
 impl Bench {
     /// An engine with this policy.
     pub fn with_policy(text: &str) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        let directory = tempfile::Builder::new().permissions(private).tempdir().unwrap();
         let settings = Settings::defaults("testhost");
         let store = SqliteStore::open(&directory.path().join("mfa.db"), settings.store_options()).unwrap();
         let source = Source { name: "policy.toml", text };
