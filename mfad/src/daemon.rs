@@ -93,12 +93,10 @@ async fn serve(
         let listener = Listener::new(socket, door, Arc::clone(&core), owner)?;
         tokio::spawn(listener.run(Arc::clone(&stop)));
     }
-    let bus = Arc::new(Mutex::new(None));
     // The first attempt is awaited, so that "ready" means ready on the bus too, where there is one.
-    if let Ok(connected) = system::connect(&core, &options.bus).await {
-        *bus.lock().await = Some(connected);
-    }
-    let staying = tokio::spawn(system::stay(Arc::clone(&core), options.bus, Arc::clone(&bus)));
+    let first = system::connect(&core, &options.bus).await.ok();
+    let bus = Arc::new(Mutex::new(first.clone()));
+    let staying = tokio::spawn(system::stay(Arc::clone(&core), options.bus, first, Arc::clone(&bus)));
     let _no_manager = sd_notify::notify(&[NotifyState::Ready]);
     wait_for_the_end(&core, managed).await?;
     let _no_manager = sd_notify::notify(&[NotifyState::Stopping]);

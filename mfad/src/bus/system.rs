@@ -38,14 +38,26 @@ pub async fn connect(core: &Arc<Core>, socket: &PathBuf) -> zbus::Result<Bus> {
     tokio::time::timeout(PATIENCE, building).await.map_err(late)?
 }
 
-/// Stays on the bus, for as long as the daemon runs.
-pub async fn stay(core: Arc<Core>, socket: PathBuf, current: Arc<tokio::sync::Mutex<Option<Bus>>>) {
+/// Stays on the bus, for as long as the daemon runs, beginning with the connection that there is already.
+pub async fn stay(
+    core: Arc<Core>,
+    socket: PathBuf,
+    mut first: Option<Bus>,
+    current: Arc<tokio::sync::Mutex<Option<Bus>>>,
+) {
     loop {
-        if let Ok(bus) = connect(&core, &socket).await {
+        let connected = match first.take() {
+            Some(bus) => Some(bus),
+            None => connect(&core, &socket).await.ok(),
+        };
+        if let Some(bus) = connected {
             *current.lock().await = Some(bus.clone());
-            let watcher = tokio::spawn(watch_callers(Arc::clone(&core), bus.clone()));
-            bus.closed().await;
-            watcher.abort();
+            // Not a task of its own: whoever ends this one must end the watcher too, whose hold on the connection would
+            // otherwise keep a shutdown waiting.
+            tokio::select! {
+                () = bus.closed() => {}
+                () = watch_callers(&core, &bus) => bus.closed().await,
+            }
             *current.lock().await = None;
         }
         tokio::time::sleep(RETRY).await;
@@ -53,8 +65,8 @@ pub async fn stay(core: Arc<Core>, socket: PathBuf, current: Arc<tokio::sync::Mu
 }
 
 /// A dialogue dies with the connection that began it: on the bus, when its unique name goes away.
-async fn watch_callers(core: Arc<Core>, bus: Bus) {
-    let Ok(proxy) = DBusProxy::new(&bus).await else { return };
+async fn watch_callers(core: &Core, bus: &Bus) {
+    let Ok(proxy) = DBusProxy::new(bus).await else { return };
     let Ok(mut changes) = proxy.receive_name_owner_changed().await else { return };
     while let Some(change) = next(&mut changes).await {
         if let Ok(change) = change.args()
