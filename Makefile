@@ -115,9 +115,9 @@ put-with-path = sed 's|/usr/libexec/mfa|$(LIBEXECDIR)|g' $(1) > $(DESTDIR)$(2) &
 # Files to copy to /etc/mfa; the vendor's policy is no example, it is in force.
 EXAMPLES = $(filter-out %/vendor.toml,$(wildcard packaging/policy/*.toml))
 
-MAN8 = packaging/man/pam_mfa.8 packaging/man/mfad.8
-MAN5 = packaging/man/mfad.toml.5 packaging/man/mfa-policy.5
-MAN1 = packaging/man/mfactl.1
+MAN1 = $(wildcard packaging/man/*.1)
+MAN5 = $(wildcard packaging/man/*.5)
+MAN8 = $(wildcard packaging/man/*.8)
 
 install: built
 	install -d $(addprefix $(DESTDIR),$(LIBEXECDIR) $(BINDIR) $(SHAREDIR)/pam $(SHAREDIR)/examples $(PAMDIR) \
