@@ -249,7 +249,10 @@ pub fn failure(error: zbus::Error) -> Failure {
     const PREFIX: &str = "org.mfad.Mfad1.Error.";
     match error {
         zbus::Error::MethodError(name, message, _) => {
-            let message = message.map(|text| render::shown(&text)).unwrap_or_default();
+            let message = message.filter(|text| !text.trim().is_empty()).map_or_else(
+                || "The daemon refused.".to_owned(),
+                |text| render::shown(&text),
+            );
             match name.as_str().strip_prefix(PREFIX) {
                 Some(word) => Failure::Refused(Refusal::from_word(word), message),
                 None => Failure::Refused(
@@ -291,8 +294,17 @@ fn from_bus(error: &fdo::Error) -> Failure {
         ),
         other => Failure::Unreachable(format!(
             "The daemon could not be reached: {}.",
-            render::shown(other.to_string().trim_end_matches('.'))
+            render::shown(bus_words(other).trim_end_matches('.'))
         )),
+    }
+}
+
+/// What the bus says, without the name of its error, which helps nobody at a terminal.
+fn bus_words(error: &fdo::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(": ") {
+        Some((name, words)) if name.starts_with("org.freedesktop.") => words.to_owned(),
+        _ => text,
     }
 }
 

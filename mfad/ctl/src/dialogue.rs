@@ -244,6 +244,12 @@ mod tests {
     }
 
     #[test]
+    fn a_message_keeps_its_lines_and_nothing_else_that_moves_the_cursor() {
+        assert_eq!(lines("a\nb\u{1b}[2J\rc"), "a\nb\u{fffd}[2J\u{fffd}c");
+        assert_eq!(lines(&"\n".repeat(10_000)).len(), LINES - 1);
+    }
+
+    #[test]
     fn a_long_answer_is_cut_between_characters() {
         let mut answer = "é".repeat(limits::ANSWER);
         bound(&mut answer);

@@ -224,7 +224,12 @@ fn codes_text(codes: &[String]) -> Zeroizing<String> {
             .to_owned(),
     );
     for (index, code) in codes.iter().enumerate() {
-        let grouped = grouped(code);
+        // The daemon groups them by hyphens; people type them as they see them.
+        let grouped = if code.contains('-') {
+            Zeroizing::new(code.clone())
+        } else {
+            grouped(code)
+        };
         text.push_str(&Zeroizing::new(format!("{:>4}. {}\n", index + 1, *grouped)));
     }
     text.push_str(
@@ -236,7 +241,7 @@ fn codes_text(codes: &[String]) -> Zeroizing<String> {
 /// In groups of four, as people type.
 fn grouped(text: &str) -> Zeroizing<String> {
     let mut groups = Zeroizing::new(String::with_capacity(text.len() * 2));
-    for (index, character) in text.chars().filter(|c| *c != '-').enumerate() {
+    for (index, character) in text.chars().enumerate() {
         if index > 0 && index % 4 == 0 {
             groups.push(' ');
         }

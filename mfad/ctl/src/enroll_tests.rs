@@ -13,6 +13,7 @@ fn look(width: Option<u16>) -> Look {
             paint: Paint::LightText,
             unicode: true,
         },
+        ascii: false,
         width,
     }
 }
@@ -106,22 +107,26 @@ fn invert_swaps_the_blocks() {
 fn backup_codes_are_numbered_and_grouped() {
     let offer = EnrollmentOffer {
         kind: "backup-codes".into(),
-        codes: Some(('A'..='J').map(|c| c.to_string().repeat(16)).collect()),
+        codes: Some(
+            ('A'..='J')
+                .map(|c| [c.to_string().repeat(4).as_str(); 4].join("-"))
+                .collect(),
+        ),
         ..EnrollmentOffer::default()
     };
     insta::assert_snapshot!(shown(&offer, false, Some(80)), @r#"
     Your backup codes. Each lets you in once, in place of a code of your device.
 
-       1. AAAA AAAA AAAA AAAA
-       2. BBBB BBBB BBBB BBBB
-       3. CCCC CCCC CCCC CCCC
-       4. DDDD DDDD DDDD DDDD
-       5. EEEE EEEE EEEE EEEE
-       6. FFFF FFFF FFFF FFFF
-       7. GGGG GGGG GGGG GGGG
-       8. HHHH HHHH HHHH HHHH
-       9. IIII IIII IIII IIII
-      10. JJJJ JJJJ JJJJ JJJJ
+       1. AAAA-AAAA-AAAA-AAAA
+       2. BBBB-BBBB-BBBB-BBBB
+       3. CCCC-CCCC-CCCC-CCCC
+       4. DDDD-DDDD-DDDD-DDDD
+       5. EEEE-EEEE-EEEE-EEEE
+       6. FFFF-FFFF-FFFF-FFFF
+       7. GGGG-GGGG-GGGG-GGGG
+       8. HHHH-HHHH-HHHH-HHHH
+       9. IIII-IIII-IIII-IIII
+      10. JJJJ-JJJJ-JJJJ-JJJJ
 
     Print them or write them down, and keep them where your device is not. They are not shown again.
     "#);

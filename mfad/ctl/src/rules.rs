@@ -92,10 +92,7 @@ fn installed_paths(root: &Path) -> Result<Vec<PathBuf>, Mistake> {
         .map_err(|error| unreadable(&directory, format!("cannot be read: {error}")))?
         .into_iter()
         .map(|entry| entry.path())
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "toml")
-        })
+        .filter(|path| is_drop_in(path))
         .collect();
     drop_ins.sort();
     let mut paths = vec![configuration.join("policy.toml")];
@@ -104,6 +101,14 @@ fn installed_paths(root: &Path) -> Result<Vec<PathBuf>, Mistake> {
     // A missing one is no mistake; a dangling link is.
     paths.retain(|path| path.symlink_metadata().is_ok());
     Ok(paths)
+}
+
+/// What the daemon takes for a drop-in: `*.toml`, but not what editors hide.
+fn is_drop_in(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| {
+        let name = name.as_encoded_bytes();
+        name.ends_with(b".toml") && !name.starts_with(b".")
+    })
 }
 
 /// A file that cannot be checked.

@@ -40,6 +40,8 @@ fn all_files_are_read_in_the_order_in_which_they_count() {
         ("etc/mfa/policy.d/20-b.toml", ""),
         ("etc/mfa/policy.d/10-a.toml", ""),
         ("etc/mfa/policy.d/notes.txt", "not [ toml"),
+        ("etc/mfa/policy.d/.10-a.toml", "not [ toml"),
+        ("etc/mfa/policy.d/10-a.toml~", "not [ toml"),
         ("usr/lib/mfa/policy.toml", ""),
     ]);
     let names: Vec<String> = installed_paths(root.path())

@@ -1,6 +1,7 @@
 //! The terminal: what it can show, prompts, and hidden input that is visible again whatever happens. It knows nothing
 //! of factors.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
@@ -26,6 +27,8 @@ pub struct Look {
     pub colour_beside: bool,
     /// How a QR code is drawn.
     pub drawing: Drawing,
+    /// A terminal would show garbage for what is not ASCII.
+    pub ascii: bool,
     /// Columns, if known.
     pub width: Option<u16>,
 }
@@ -66,8 +69,21 @@ impl Look {
             colour,
             colour_beside: beside && wanted,
             drawing: Drawing { paint, unicode },
+            ascii: (terminal || beside) && !unicode,
             width,
         }
+    }
+}
+
+impl Look {
+    /// `text` with our own punctuation in ASCII where the terminal knows no other. Quotes become apostrophes, so that
+    /// JSON stays JSON.
+    fn fit<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        if !self.ascii || text.is_ascii() {
+            return Cow::Borrowed(text);
+        }
+        let text = text.replace(['“', '”'], "'");
+        Cow::Owned(text.replace('→', "->").replace('…', "..."))
     }
 }
 
@@ -152,7 +168,7 @@ impl Terminal {
 
     /// Prints to the standard output.
     pub fn print(&mut self, text: &str) -> Result<(), Failure> {
-        self.out.write_all(text.as_bytes())?;
+        self.out.write_all(self.look.fit(text).as_bytes())?;
         self.out.flush()?;
         Ok(())
     }
@@ -165,7 +181,7 @@ impl Terminal {
 
     /// Prints a line beside the output: prompts, warnings, errors.
     pub fn remark(&mut self, text: &str) -> Result<(), Failure> {
-        writeln!(self.err, "{text}")?;
+        writeln!(self.err, "{}", self.look.fit(text))?;
         Ok(())
     }
 
@@ -185,7 +201,7 @@ impl Terminal {
         prompt: &str,
         echo: Echo,
     ) -> Result<Option<Zeroizing<String>>, Failure> {
-        self.err.write_all(prompt.as_bytes())?;
+        self.err.write_all(self.look.fit(prompt).as_bytes())?;
         self.err.flush()?;
         match &mut self.input {
             Input::Script(answers) => {
@@ -195,7 +211,12 @@ impl Terminal {
             Input::Standard(reader) => {
                 // Dropped with this future: also when Ctrl-C ends the command while it waits here.
                 let _hidden = (echo == Echo::Off && self.attended).then(Hidden::begin);
-                Ok(reader.line().await?)
+                let line = reader.line().await?;
+                if !self.attended && !prompt.is_empty() {
+                    // Nobody's Enter ended the line.
+                    self.err.write_all(b"\n")?;
+                }
+                Ok(line)
             }
         }
     }
@@ -327,6 +348,17 @@ mod tests {
                 .drawing
                 .unicode
         );
+    }
+
+    #[test]
+    fn punctuation_is_ascii_on_a_terminal_that_knows_no_other() {
+        let fitted = |terminal, locale| {
+            let look = look(terminal, &[("LC_ALL", locale)]);
+            look.fit("“phone” → é").into_owned()
+        };
+        assert_eq!(fitted(true, "C"), "'phone' -> é");
+        assert_eq!(fitted(true, "C.UTF-8"), "“phone” → é");
+        assert_eq!(fitted(false, "C"), "“phone” → é");
     }
 
     #[test]

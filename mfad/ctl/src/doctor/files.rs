@@ -16,7 +16,7 @@ pub(super) fn examine(root: &Path) -> Vec<Finding> {
         root,
         owner: fs::metadata(root).map_or(0, |facts| facts.uid()),
     };
-    let mut findings = vec![tree.module(), tree.stacks()];
+    let mut findings = vec![tree.module(), tree.stacks(), tree.bus()];
     findings.extend(tree.configuration());
     findings.push(tree.key());
     findings.push(tree.socket());
@@ -95,6 +95,30 @@ impl Tree<'_> {
             );
         }
         Finding::ok("stacks", format!("pam_mfa.so in {}", services.join(", ")))
+    }
+
+    /// Without its policy the bus lets the daemon own no name; without its service file it cannot start it.
+    fn bus(&self) -> Finding {
+        let wanted = [
+            [
+                "/usr/share/dbus-1/system.d/org.mfad.Mfad1.conf",
+                "/etc/dbus-1/system.d/org.mfad.Mfad1.conf",
+            ],
+            [
+                "/usr/share/dbus-1/system-services/org.mfad.Mfad1.service",
+                "/usr/local/share/dbus-1/system-services/org.mfad.Mfad1.service",
+            ],
+        ];
+        for places in wanted {
+            if !places.iter().any(|path| self.below(path).is_file()) {
+                return Finding::fail(
+                    "bus",
+                    format!("{} is missing", self.below(places[0]).display()),
+                    "Install the package again (`sudo make install`)",
+                );
+            }
+        }
+        Finding::ok("bus", "policy and service file are in place")
     }
 
     fn configuration(&self) -> Vec<Finding> {

@@ -21,6 +21,8 @@ fn machine() -> TempDir {
         "etc/pam.d",
         "etc/mfa/policy.d",
         "run/mfad",
+        "usr/share/dbus-1/system.d",
+        "usr/share/dbus-1/system-services",
     ] {
         fs::create_dir_all(root.path().join(directory)).unwrap();
     }
@@ -32,6 +34,14 @@ fn machine() -> TempDir {
     );
     write(&root, "etc/pam.d/sshd", "auth required pam_mfa.so\n", 0o644);
     write(&root, "etc/pam.d/su", "# pam_mfa.so, one day\n", 0o644);
+    write(
+        &root,
+        "usr/share/dbus-1/system.d/org.mfad.Mfad1.conf",
+        "",
+        0o644,
+    );
+    let service = "usr/share/dbus-1/system-services/org.mfad.Mfad1.service";
+    write(&root, service, "", 0o644);
     write(&root, "etc/mfa/mfad.key", "", 0o600);
     let socket = root.path().join("run/mfad/pam.sock");
     UnixListener::bind(&socket).unwrap();
@@ -60,6 +70,7 @@ fn plain(findings: &[Finding], root: &TempDir) -> String {
             paint: Paint::LightText,
             unicode: true,
         },
+        ascii: false,
         width: None,
     };
     let terminal = Terminal::scripted(
@@ -78,6 +89,7 @@ fn a_machine_in_order() {
     insta::assert_snapshot!(plain(&files::examine(root.path()), &root), @r#"
     ok    module  /usr/lib/x86_64-linux-gnu/security/pam_mfa.so
     ok    stacks  pam_mfa.so in sshd
+    ok    bus     policy and service file are in place
     ok    config  /etc/mfa belongs to root alone
     ok    key     /etc/mfa/mfad.key (mode 0600)
     ok    socket  /run/mfad/pam.sock
@@ -92,6 +104,8 @@ fn an_empty_machine_says_what_to_install() {
                   → Install the package again (`sudo make install`)
     warn  stacks  no file in /etc/pam.d names pam_mfa.so: nobody is asked for a second factor yet
                   → Choose a stack from /usr/share/mfa/pam, with a root shell kept open
+    fail  bus     /usr/share/dbus-1/system.d/org.mfad.Mfad1.conf is missing
+                  → Install the package again (`sudo make install`)
     fail  config  /etc/mfa is missing
                   → sudo systemd-tmpfiles --create mfad.conf
     fail  key     /etc/mfa/mfad.key is missing: no stored secret can be read
@@ -116,6 +130,7 @@ fn whatever_others_could_write_or_read_fails() {
     fail  module  /usr/lib/x86_64-linux-gnu/security/pam_mfa.so can be written by others (mode 0666); run `chmod go-w` on it
                   → Find out who changed it, and install the package again
     ok    stacks  pam_mfa.so in sshd
+    ok    bus     policy and service file are in place
     fail  config  /etc/mfa can be written by others (mode 0777); run `chmod go-w` on it
                   → Look at what is in it before you trust it again
     fail  key     /etc/mfa/mfad.key must be a plain file of root's that nobody else may read (mode 0640)

@@ -38,6 +38,22 @@ fn no_color_draws_blocks_without_escapes() {
 }
 
 #[test]
+fn a_terminal_without_utf_8_gets_ascii_only() {
+    let daemon = MockDaemon::start(State::default());
+    let environment = [("LC_ALL", "C"), ("TERM", "vt100")];
+    let mut terminal = start(&daemon, &["enroll", "totp"], &environment);
+    terminal.expect("Type the code that it shows now: ");
+    terminal.type_in(&format!("{FIRST_CODE}\n"));
+    assert_eq!(terminal.end(), 0);
+    terminal.expect("Stored 'totp'.");
+    assert!(terminal.shown().is_ascii(), "{}", terminal.shown());
+    assert!(
+        terminal.shown().contains("\x1b[0;30;47m"),
+        "the QR code is drawn"
+    );
+}
+
+#[test]
 fn ctrl_c_at_the_code_stores_nothing_and_withdraws_the_offer() {
     let daemon = MockDaemon::start(State::default());
     let mut terminal = start(&daemon, &["enroll", "totp", "--text"], &[]);

@@ -181,9 +181,10 @@ struct MockAuthentication(Shared);
 
 #[zbus::interface(name = "org.mfad.Mfad1.Authentication")]
 impl MockAuthentication {
-    fn begin(&self, context: Context, _fds: Vec<OwnedFd>) -> (String, Step) {
+    fn begin(&self, context: Context, fds: Vec<OwnedFd>) -> (String, Step) {
         let mut state = self.0.lock().unwrap();
         state.calls.push(format!("Dialogue {}", context.service));
+        assert!(fds.is_empty(), "a console has no descriptor to send");
         if state.open_service.as_ref() == Some(&context.service) {
             return ("dialogue-1".into(), Step::of(DialogueState::NotRequired));
         }
@@ -204,10 +205,11 @@ impl MockAuthentication {
         ("dialogue-1".into(), step)
     }
 
-    fn respond(&self, _session: &str, answers: Vec<Vec<u8>>, _fds: Vec<OwnedFd>) -> Step {
+    fn respond(&self, session: &str, answers: Vec<Vec<u8>>, fds: Vec<OwnedFd>) -> Step {
         let mut state = self.0.lock().unwrap();
         state.calls.push("Respond".into());
-        if answers == [PROOF.as_bytes().to_vec()] {
+        let known = session == "dialogue-1" && fds.is_empty();
+        if known && answers == [PROOF.as_bytes().to_vec()] {
             Step {
                 grant: Some("grant".into()),
                 ..Step::of(DialogueState::Granted)

@@ -176,7 +176,8 @@ fn a_test_says_what_the_login_would_have_done() {
     assert_eq!(denied.code, 1);
     insta::assert_snapshot!(denied.err, @r#"
     Codes of the mock.
-    Verification code: mfactl: Refused: “sudo” would not have let you in. Is the clock right (`timedatectl`), and the code a new one? `mfactl status` shows failures and delays.
+    Verification code: 
+    mfactl: Refused: “sudo” would not have let you in. Is the clock right (`timedatectl`), and the code a new one? `mfactl status` shows failures and delays.
     "#);
     let open = run("cron", "");
     assert_eq!(open.code, 0);
