@@ -49,5 +49,5 @@ pub mod limits {
     /// How long the module waits for a person, unless `timeout=` says otherwise.
     pub const DIALOGUE: Duration = Duration::from_secs(45);
     /// How long a grant waits for the account phase of its login.
-    pub const GRANT: Duration = Duration::from_secs(120);
+    pub const GRANT: Duration = Duration::from_mins(2);
 }
