@@ -1,7 +1,7 @@
 //! Named points at which a test can let the process die or the disk fail. Nothing of it is in a build without the
 //! cargo feature `failpoints`, which no package enables.
 //!
-//! A plan is `NAME=ACTION@COUNT`, several joined by commas: at the COUNTth time that NAME is reached, `kill` ends the
+//! A plan is `NAME=ACTION@COUNT`, several joined by commas: at the visit of `NAME` with that number, `kill` ends the
 //! process by SIGKILL and `error` makes the point fail with an I/O error. It comes from the environment variable
 //! `MFAD_FAILPOINTS` or from `set_plan`.
 

@@ -12,6 +12,7 @@ pub mod daemon;
 pub mod engine;
 pub mod enrollment;
 pub mod factor;
+pub mod failpoint;
 mod hex;
 pub mod management;
 pub mod people;

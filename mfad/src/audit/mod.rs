@@ -80,7 +80,8 @@ impl Record {
             detail: clean(&self.detail),
         };
         // Text and numbers always serialize; should they not, the fact of the event is still told.
-        serde_json::to_string(&shown).unwrap_or_else(|error| format!("{{\"time\":{},\"detail\":\"{error}\"}}", self.time))
+        serde_json::to_string(&shown)
+            .unwrap_or_else(|error| format!("{{\"time\":{},\"detail\":\"{error}\"}}", self.time))
     }
 }
 

@@ -74,8 +74,7 @@ impl Trail {
 fn severity(record: &Record) -> Severity {
     match (record.event, record.outcome.as_str()) {
         (Event::Alarm, _) => Severity::Alert,
-        (_, "unavailable") => Severity::Error,
-        (Event::Configuration, "refused" | "kept") => Severity::Error,
+        (_, "unavailable") | (Event::Configuration, "refused" | "kept") => Severity::Error,
         (_, "wrong" | "replayed" | "delayed" | "exhausted" | "source-limited" | "not-evaluated" | "denied") => {
             Severity::Warning
         }
@@ -102,7 +101,9 @@ impl Line {
             }
             let lost = self.lost.swap(0, Ordering::Relaxed);
             if lost > 0 {
-                let text = format!("{{\"event\":\"alarm\",\"outcome\":\"records-lost\",\"detail\":\"{lost} records did not reach syslog; the store has them\"}}");
+                let text = format!(
+                    "{{\"event\":\"alarm\",\"outcome\":\"records-lost\",\"detail\":\"{lost} records did not reach syslog; the store has them\"}}"
+                );
                 if !self.send(Severity::Error, &text) {
                     self.lost.fetch_add(lost, Ordering::Relaxed);
                 }
@@ -112,10 +113,10 @@ impl Line {
 
     /// Sends one line; once more over a new connection if the old one is dead.
     fn send(&mut self, severity: Severity, text: &str) -> bool {
-        if let Some(logger) = &mut self.logger {
-            if write(logger, severity, text).is_ok() {
-                return true;
-            }
+        if let Some(logger) = &mut self.logger
+            && write(logger, severity, text).is_ok()
+        {
+            return true;
         }
         self.logger = connect(&self.path).ok();
         let sent = self.logger.as_mut().is_some_and(|logger| write(logger, severity, text).is_ok());

@@ -41,10 +41,7 @@ impl fmt::Display for StoreError {
             Self::Unwritable(what) => write!(f, "the store cannot be written: {what}"),
             Self::Corrupt(what) => write!(f, "the store is damaged: {what}"),
             Self::FromTheFuture(found) => {
-                write!(
-                    f,
-                    "the store has schema {found}, written by a newer mfad; upgrade this one"
-                )
+                write!(f, "the store has schema {found}, written by a newer mfad; upgrade this one")
             }
             Self::NotFound => f.write_str("no such record"),
             Self::Exists => f.write_str("that name is taken"),
@@ -113,9 +110,7 @@ impl Kind {
 
     /// The kind that `word` names.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Totp, Self::Hotp, Self::BackupCodes]
-            .into_iter()
-            .find(|kind| kind.word() == word)
+        [Self::Totp, Self::Hotp, Self::BackupCodes].into_iter().find(|kind| kind.word() == word)
     }
 
     /// The guessing budget it draws on.
@@ -200,8 +195,11 @@ pub enum Match {
 
 /// An answer to be judged against a person's credentials, inside the transaction that charges it.
 pub trait Guess: Send {
-    /// Compares with every credential in the same time whichever matches, and says which did. For a person unknown
-    /// or without credentials the implementation does the same work against a decoy and returns `None`.
+    /// Compares with every credential in the same time whichever matches, and says which did. It is shown the person's
+    /// credentials in use that draw on the attempt's class, and none for somebody unknown, without such credentials or
+    /// refused: then the implementation does the same work against a decoy and returns `None`.
+    ///
+    /// The writer waits for it: what takes more than some microseconds (a slow hash) comes before [`Store::judge`].
     fn examine(&mut self, credentials: &[Credential]) -> Option<Match>;
 
     /// How many budget units a failure costs: one for each three codes that this answer could have matched
@@ -283,30 +281,20 @@ pub trait Store: Send + Sync {
     fn find_person<'a>(&'a self, realm: &'a str, name: &'a str) -> Answer<'a, Option<Person>>;
 
     /// At most `limit` people whose names sort after `after`.
-    fn list_people<'a>(
-        &'a self,
-        realm: &'a str,
-        after: &'a str,
-        limit: u32,
-    ) -> Answer<'a, Vec<Person>>;
+    fn list_people<'a>(&'a self, realm: &'a str, after: &'a str, limit: u32) -> Answer<'a, Vec<Person>>;
 
     /// How many people have a credential in use.
     fn count_enrolled(&self) -> Answer<'_, u64>;
 
     /// Judges an answer: in one transaction admits it past the throttle, examines it, consumes the code or charges the
-    /// failure, and writes the audit record.
-    fn judge<'a>(&'a self, attempt: Attempt, guess: Box<dyn Guess>) -> Answer<'a, Judgement>;
+    /// failure, and writes the audit record with its outcome: `granted`, `wrong`, `replayed`, `delayed`, `exhausted` or
+    /// `source-limited`. Of refused attempts at a person there is one record a minute.
+    fn judge(&self, attempt: Attempt, guess: Box<dyn Guess>) -> Answer<'_, Judgement>;
 
     /// Adds a credential, making the person where there is none. Fails with [`StoreError::Exists`] if the name is taken
     /// or the person's record has another uid, [`StoreError::Full`] at 16 credentials. Expired pending ones go.
     /// A new set of backup codes replaces the old one. Writes `record`.
-    fn add_credential(
-        &self,
-        person: PersonKey,
-        new: NewCredential,
-        now: Now,
-        record: Record,
-    ) -> Answer<'_, Person>;
+    fn add_credential(&self, person: PersonKey, new: NewCredential, now: Now, record: Record) -> Answer<'_, Person>;
 
     /// Makes a pending credential count, with its moving factor at `moving`, if it has not expired. Writes `record`.
     fn activate(
@@ -328,18 +316,13 @@ pub trait Store: Send + Sync {
     ) -> Answer<'_, ()>;
 
     /// Forgets a credential. If none is left but backup codes, those go too.
-    fn remove_credential(
-        &self,
-        person: PersonId,
-        credential: CredentialId,
-        record: Record,
-    ) -> Answer<'_, ()>;
+    fn remove_credential(&self, person: PersonId, credential: CredentialId, record: Record) -> Answer<'_, ()>;
 
     /// Forgets a person and all about them but the audit trail.
     fn reset_person(&self, person: PersonId, record: Record) -> Answer<'_, ()>;
 
     /// Clears the person's delays and failures; with `clock`, also sets each TOTP high-water step that lies in the
-    /// future back to the current one (after a clock that had run ahead).
+    /// future back to about the current one (after a clock that had run ahead).
     fn unlock(&self, person: PersonId, clock: bool, now: Now, record: Record) -> Answer<'_, ()>;
 
     /// The person's guessing budgets.

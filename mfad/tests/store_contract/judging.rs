@@ -27,7 +27,9 @@ pub(crate) async fn a_right_code_is_accepted_once_and_recorded(store: Arc<dyn St
 
 pub(crate) async fn a_step_at_or_below_the_last_is_a_replay(store: Arc<dyn Store>) {
     let alice = enroll(&*store, "alice").await;
-    for (seconds, step, right) in [(0, 100, true), (60, 100, false), (7200, 99, false), (20_000, 101, true), (20_001, -1, false)] {
+    for (seconds, step, right) in
+        [(0, 100, true), (60, 100, false), (7200, 99, false), (20_000, 101, true), (20_001, -1, false)]
+    {
         let judgement = judge(&*store, &alice, Place::Local, at(seconds), Says::step(step)).await;
         assert_eq!(accepted(&judgement), right, "step {step}: {judgement:?}");
     }
@@ -58,7 +60,9 @@ pub(crate) async fn a_backup_code_is_burnt_once(store: Arc<dyn Store>) {
 async fn at_once(attempts: Vec<(Arc<dyn Store>, Attempt, Says)>) -> Vec<Judgement> {
     let tasks: Vec<_> = attempts
         .into_iter()
-        .map(|(store, attempt, guess)| tokio::spawn(async move { store.judge(attempt, Box::new(guess)).await.unwrap() }))
+        .map(|(store, attempt, guess)| {
+            tokio::spawn(async move { store.judge(attempt, Box::new(guess)).await.unwrap() })
+        })
         .collect();
     let mut judgements = Vec::new();
     for task in tasks {
@@ -72,13 +76,17 @@ pub(crate) async fn the_same_code_64_times_at_once_is_accepted_once(store: Arc<d
     for round in 0..rounds() {
         // Hours apart, and forgiven in between, so that no delay does the work of the replay check.
         let now = at(i64::from(round) * 7200);
-        let attempts = (0..64).map(|_| (Arc::clone(&store), attempt(Some(alice.id), Place::Local, now), Says::step(i64::from(round))));
+        let attempts = (0..64)
+            .map(|_| (Arc::clone(&store), attempt(Some(alice.id), Place::Local, now), Says::step(i64::from(round))));
         let judgements = at_once(attempts.collect()).await;
         assert_eq!(judgements.iter().filter(|judgement| accepted(judgement)).count(), 1, "round {round}");
         store.unlock(alice.id, false, now, record("alice", Event::Administration)).await.unwrap();
     }
     let n = rounds();
-    println!("{n} rounds of 64: exactly one accepted in each; bound on the rate of others at 95 %: {:.3} %", 300.0 / f64::from(n));
+    println!(
+        "{n} rounds of 64: exactly one accepted in each; bound on the rate of others at 95 %: {:.3} %",
+        300.0 / f64::from(n)
+    );
 }
 
 pub(crate) async fn the_same_backup_code_64_times_at_once_is_accepted_once(store: Arc<dyn Store>) {

@@ -1,6 +1,6 @@
 //! The store's contract: one suite, run against every implementation. It knows the trait only.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 mod judging;
 mod lanes;

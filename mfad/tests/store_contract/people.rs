@@ -50,7 +50,11 @@ pub(crate) async fn names_are_unique_without_case(store: Arc<dyn Store>) {
     add(&*store, "alice", named(Kind::Totp, 1, "Zoë's phone")).await;
     assert_eq!(try_add(&*store, "alice", named(Kind::Hotp, 2, "ZOË'S PHONE")).await, Err(StoreError::Exists));
     assert_eq!(try_add(&*store, "bob", named(Kind::Totp, 2, "zoë's phone")).await, Ok(()));
-    assert_eq!(try_add(&*store, "alice", named(Kind::Totp, 1, "other")).await, Err(StoreError::Exists), "the id is taken");
+    assert_eq!(
+        try_add(&*store, "alice", named(Kind::Totp, 1, "other")).await,
+        Err(StoreError::Exists),
+        "the id is taken"
+    );
 }
 
 pub(crate) async fn names_are_chosen_and_numbered(store: Arc<dyn Store>) {
@@ -108,16 +112,25 @@ pub(crate) async fn pending_credentials_are_activated_or_expire(store: Arc<dyn S
     assert_eq!(activate(1, 899).await, Err(StoreError::NotFound), "active already");
     let found = store.find_person("local", "alice").await.unwrap().unwrap();
     assert_eq!((found.credentials[0].standing, found.credentials[0].moving), (Standing::Active, 60));
-    assert!(!accepted(&judge(&*store, &alice, Place::Local, at(900), Says::step(60)).await), "the code that confirmed it");
+    assert!(
+        !accepted(&judge(&*store, &alice, Place::Local, at(900), Says::step(60)).await),
+        "the code that confirmed it"
+    );
     add(&*store, "bob", pending(Kind::Totp, 1)).await;
-    let late = store.add_credential(key("bob"), new(Kind::Hotp, 2), at(900), record("bob", Event::Enrollment)).await.unwrap();
+    let late =
+        store.add_credential(key("bob"), new(Kind::Hotp, 2), at(900), record("bob", Event::Enrollment)).await.unwrap();
     assert_eq!(late.credentials.len(), 1, "the expired one is gone");
 }
 
 pub(crate) async fn too_many_pending_credentials_are_refused(store: Arc<dyn Store>) {
     let mut waiting = Vec::new();
     for number in 0..1024 {
-        waiting.push(store.add_credential(key(&format!("user{number}")), pending(Kind::Totp, 1), at(0), record("x", Event::Enrollment)));
+        waiting.push(store.add_credential(
+            key(&format!("user{number}")),
+            pending(Kind::Totp, 1),
+            at(0),
+            record("x", Event::Enrollment),
+        ));
         if waiting.len() == 256 {
             for answer in waiting.drain(..) {
                 answer.await.unwrap();
@@ -127,7 +140,8 @@ pub(crate) async fn too_many_pending_credentials_are_refused(store: Arc<dyn Stor
     assert_eq!(try_add(&*store, "one-more", pending(Kind::Totp, 1)).await, Err(StoreError::Full));
     assert_eq!(store.find_person("local", "one-more").await.unwrap(), None, "nothing of a refused verb stays");
     assert_eq!(try_add(&*store, "active", new(Kind::Totp, 1)).await, Ok(()));
-    let later = store.add_credential(key("one-more"), pending(Kind::Totp, 1), at(900), record("x", Event::Enrollment)).await;
+    let later =
+        store.add_credential(key("one-more"), pending(Kind::Totp, 1), at(900), record("x", Event::Enrollment)).await;
     assert!(later.is_ok(), "the others have expired: {later:?}");
 }
 
@@ -135,7 +149,12 @@ pub(crate) async fn renaming_keeps_names_unique(store: Arc<dyn Store>) {
     add(&*store, "alice", new(Kind::Totp, 1)).await;
     let alice = add(&*store, "alice", new(Kind::Hotp, 2)).await;
     let rename = |number: u8, name: &str| {
-        store.rename_credential(alice.id, CredentialId([number; 16]), name.into(), record("alice", Event::Administration))
+        store.rename_credential(
+            alice.id,
+            CredentialId([number; 16]),
+            name.into(),
+            record("alice", Event::Administration),
+        )
     };
     assert_eq!(rename(2, "ToTp").await, Err(StoreError::Exists));
     assert_eq!(rename(3, "phone").await, Err(StoreError::NotFound));
@@ -149,8 +168,9 @@ pub(crate) async fn removing_the_last_factor_removes_the_backup_codes(store: Arc
     add(&*store, "alice", new(Kind::Totp, 1)).await;
     add(&*store, "alice", new(Kind::Hotp, 2)).await;
     let alice = add(&*store, "alice", new(Kind::BackupCodes, 3)).await;
-    let remove =
-        |number: u8| store.remove_credential(alice.id, CredentialId([number; 16]), record("alice", Event::Administration));
+    let remove = |number: u8| {
+        store.remove_credential(alice.id, CredentialId([number; 16]), record("alice", Event::Administration))
+    };
     remove(1).await.unwrap();
     assert_eq!(names(&*store, "alice").await, ["hotp", "backup-codes"]);
     remove(2).await.unwrap();

@@ -123,7 +123,9 @@ pub(crate) async fn outcomes(store: &dyn Store) -> Vec<String> {
     let records = store.audit(filter).await.unwrap();
     records
         .iter()
-        .map(|(_, _, json)| serde_json::from_str::<serde_json::Value>(json).unwrap()["outcome"].as_str().unwrap().to_owned())
+        .map(|(_, _, json)| {
+            serde_json::from_str::<serde_json::Value>(json).unwrap()["outcome"].as_str().unwrap().to_owned()
+        })
         .collect()
 }
 

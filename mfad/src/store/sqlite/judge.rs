@@ -5,7 +5,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{people, schema::RESERVED, trail, writer::Tx};
+use super::{rows, schema::RESERVED, trail, writer::Tx};
 use crate::{
     clock::Now,
     store::{Attempt, Credential, Guess, Judgement, Kind, Match, Standing, StoreError},
@@ -85,14 +85,13 @@ impl<'a> Case<'a> {
     fn open(tx: &Tx<'_>, attempt: &'a Attempt) -> rusqlite::Result<Option<Self>> {
         let connection = tx.connection;
         let mut person = attempt.person.map_or(RESERVED, |person| person.0);
-        let mut credentials = people::credentials(connection, person)?;
-        if credentials.is_empty() && !people::exists(connection, person)? {
+        let mut credentials = rows::credentials(connection, person)?;
+        if credentials.is_empty() && !rows::exists(connection, person)? {
             // Reset since the caller looked: by now as unknown as anybody.
             person = RESERVED;
         }
-        credentials.retain(|credential| {
-            credential.standing == Standing::Active && credential.kind.class() == attempt.class
-        });
+        credentials
+            .retain(|credential| credential.standing == Standing::Active && credential.kind.class() == attempt.class);
         let Some(ledger) = read_ledger(connection, person, attempt.class)? else { return Ok(None) };
         let key = SourceKey::of(attempt.place);
         let lane = lane(connection, person, attempt.place, key, attempt.now, &tx.options.limits)?;
@@ -275,7 +274,8 @@ fn write_source(connection: &Connection, key: SourceKey, clear_at: i64) -> rusql
 
 /// Whether no more sources can be remembered. Then none can be told from a guesser, and untrusted ones wait.
 fn sources_are_full(tx: &mut Tx<'_>, now: i64) -> rusqlite::Result<bool> {
-    let count = || tx.connection.prepare_cached("SELECT count(*) FROM source")?.query_row([], |row| row.get::<_, u32>(0));
+    let count =
+        || tx.connection.prepare_cached("SELECT count(*) FROM source")?.query_row([], |row| row.get::<_, u32>(0));
     let most = tx.options.limits.source_entries;
     let mut sources = match tx.memory.sources {
         Some(sources) => sources,

@@ -5,6 +5,7 @@
 
 mod judge;
 mod people;
+mod rows;
 mod schema;
 mod trail;
 mod writer;
@@ -85,7 +86,14 @@ impl SqliteStore {
     /// and in WAL mode no commit makes them wait.
     fn read<T>(&self, of: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        of(&reader).map_err(|error| schema::explain(&error, &self.path))
+        let snapshot = || -> rusqlite::Result<T> {
+            // One transaction, so that a person and their credentials are of the same moment.
+            let transaction = reader.unchecked_transaction()?;
+            let found = of(&transaction)?;
+            transaction.commit()?;
+            Ok(found)
+        };
+        snapshot().map_err(|error| schema::explain(&error, &self.path))
     }
 
     fn send(&self, message: Message) -> Result<(), StoreError> {
@@ -99,7 +107,7 @@ impl SqliteStore {
     }
 
     /// Queues a verb at once, and answers once it is durable.
-    fn write<'a, T, F>(&'a self, act: F) -> Answer<'a, T>
+    fn write<T, F>(&self, act: F) -> Answer<'_, T>
     where
         T: Send + 'static,
         F: FnMut(&mut Tx<'_>) -> rusqlite::Result<Result<T, StoreError>> + Send + 'static,
@@ -125,18 +133,18 @@ impl Drop for SqliteStore {
 
 impl Store for SqliteStore {
     fn find_person<'a>(&'a self, realm: &'a str, name: &'a str) -> Answer<'a, Option<Person>> {
-        Box::pin(async move { self.read(|connection| people::find(connection, realm, name)) })
+        Box::pin(async move { self.read(|connection| rows::find(connection, realm, name)) })
     }
 
     fn list_people<'a>(&'a self, realm: &'a str, after: &'a str, limit: u32) -> Answer<'a, Vec<Person>> {
-        Box::pin(async move { self.read(|connection| people::list(connection, realm, after, limit.min(MOST_LISTED))) })
+        Box::pin(async move { self.read(|connection| rows::list(connection, realm, after, limit.min(MOST_LISTED))) })
     }
 
     fn count_enrolled(&self) -> Answer<'_, u64> {
-        Box::pin(async move { self.read(people::enrolled) })
+        Box::pin(async move { self.read(rows::enrolled) })
     }
 
-    fn judge<'a>(&'a self, attempt: Attempt, mut guess: Box<dyn Guess>) -> Answer<'a, Judgement> {
+    fn judge(&self, attempt: Attempt, mut guess: Box<dyn Guess>) -> Answer<'_, Judgement> {
         self.write(move |tx| judge::judge(tx, &attempt, &mut *guess))
     }
 
@@ -180,7 +188,7 @@ impl Store for SqliteStore {
     fn budgets(&self, person: PersonId, now: Now) -> Answer<'_, Vec<Budget>> {
         Box::pin(async move {
             let options = *self.options.lock().unwrap_or_else(PoisonError::into_inner);
-            self.read(|connection| people::budgets(connection, &options, person.0, now))?
+            self.read(|connection| rows::budgets(connection, &options, person.0, now))?
         })
     }
 

@@ -1,15 +1,13 @@
-//! People and their credentials: the rows, and the verbs that change them.
+//! The verbs that change people and their credentials. Each runs inside a transaction and writes its audit record.
 
-use rusqlite::{Connection, OptionalExtension, Row, params, types::Type};
+use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{judge, schema::RESERVED, trail, writer::Tx};
+use super::{rows, schema::RESERVED, trail, writer::Tx};
 use crate::{
     audit::Record,
     clock::Now,
-    store::{
-        Budget, Credential, CredentialId, Kind, Login, NewCredential, Person, PersonId, PersonKey, Standing, StoreError,
-    },
-    throttle::{Class, SourceKey},
+    store::{Credential, CredentialId, Kind, Login, NewCredential, Person, PersonId, PersonKey, Standing, StoreError},
+    throttle::SourceKey,
 };
 
 /// Most credentials of one person, a set of backup codes counting as one.
@@ -27,77 +25,6 @@ const TRUST_REFRESH: i64 = 86_400;
 
 type Verdict<T> = rusqlite::Result<Result<T, StoreError>>;
 
-/// The person of that name.
-pub(super) fn find(connection: &Connection, realm: &str, name: &str) -> rusqlite::Result<Option<Person>> {
-    let found = connection
-        .prepare_cached("SELECT id, realm, name, uid, last_login, failures_since FROM person WHERE realm = ?1 AND name = ?2 AND id > 0")?
-        .query_row(params![realm, name], person_of)
-        .optional()?;
-    found.map(|person| complete(connection, person)).transpose()
-}
-
-/// People after `after`, by name.
-pub(super) fn list(connection: &Connection, realm: &str, after: &str, limit: u32) -> rusqlite::Result<Vec<Person>> {
-    let sql = "SELECT id, realm, name, uid, last_login, failures_since FROM person \
-               WHERE realm = ?1 AND name > ?2 AND id > 0 ORDER BY name LIMIT ?3";
-    let mut statement = connection.prepare_cached(sql)?;
-    let people = statement.query_map(params![realm, after, limit], person_of)?;
-    people.map(|person| complete(connection, person?)).collect()
-}
-
-/// How many people have a credential in use: kept, never counted.
-pub(super) fn enrolled(connection: &Connection) -> rusqlite::Result<u64> {
-    let sql = "SELECT value FROM counter WHERE name = 'enrolled'";
-    let count: i64 = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
-    Ok(count.try_into().unwrap_or(0))
-}
-
-/// Whether there is such a person.
-pub(super) fn exists(connection: &Connection, person: i64) -> rusqlite::Result<bool> {
-    connection.prepare_cached("SELECT 1 FROM person WHERE id = ?1")?.exists([person])
-}
-
-/// A person's credentials, oldest first, with the codes of a backup set.
-pub(super) fn credentials(connection: &Connection, person: i64) -> rusqlite::Result<Vec<Credential>> {
-    let mut found: Vec<(i64, Credential)> = connection
-        .prepare_cached(
-            "SELECT id, kind, name, created, last_used, pending_until, moving, sealed, ordinal FROM credential WHERE person = ?1",
-        )?
-        .query_map([person], |row| Ok((row.get(8)?, credential_of(row)?)))?
-        .collect::<rusqlite::Result<_>>()?;
-    found.sort_by_key(|(ordinal, _)| *ordinal);
-    let mut credentials: Vec<Credential> = found.into_iter().map(|(_, credential)| credential).collect();
-    for set in credentials.iter_mut().filter(|credential| credential.kind == Kind::BackupCodes) {
-        set.codes = connection
-            .prepare_cached("SELECT number, digest FROM backup_code WHERE person = ?1 AND credential = ?2 ORDER BY number")?
-            .query_map(params![person, set.id.0], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<rusqlite::Result<_>>()?;
-    }
-    Ok(credentials)
-}
-
-/// A person's budgets, one for each class.
-pub(super) fn budgets(connection: &Connection, options: &super::Options, person: i64, now: Now) -> Verdict<Vec<Budget>> {
-    if person <= RESERVED || !exists(connection, person)? {
-        return Ok(Err(StoreError::NotFound));
-    }
-    let limits = &options.limits;
-    let mut budgets = Vec::new();
-    for class in [Class::Otp, Class::BackupCodes] {
-        let Some(mut ledger) = judge::read_ledger(connection, person, class)? else {
-            return Ok(Err(StoreError::Corrupt("a ledger of failures cannot be read; unlock the person".into())));
-        };
-        ledger.settle(now.steady);
-        budgets.push(Budget {
-            class,
-            spent: ledger.spent(now.steady, limits),
-            delays: ledger.delays(now.steady, limits),
-            disabled: ledger.is_exhausted(now.steady, limits),
-        });
-    }
-    Ok(Ok(budgets))
-}
-
 /// See [`Store::add_credential`](crate::store::Store::add_credential).
 pub(super) fn add(tx: &mut Tx<'_>, key: &PersonKey, new: &NewCredential, now: Now, record: &Record) -> Verdict<Person> {
     let name = new.name.as_deref().unwrap_or_default();
@@ -105,7 +32,7 @@ pub(super) fn add(tx: &mut Tx<'_>, key: &PersonKey, new: &NewCredential, now: No
     if too_long || name.len() > LONGEST_NAME || new.sealed.len() > LONGEST_SEALED || new.codes.len() > MOST_CODES {
         return Ok(Err(StoreError::Full));
     }
-    let person = match find(tx.connection, &key.realm, &key.name)? {
+    let person = match rows::find(tx.connection, &key.realm, &key.name)? {
         Some(person) if person.key.uid != key.uid => return Ok(Err(StoreError::Exists)),
         Some(person) => person.id.0,
         None => {
@@ -117,7 +44,7 @@ pub(super) fn add(tx: &mut Tx<'_>, key: &PersonKey, new: &NewCredential, now: No
         if !make_room(tx, person, new, now)? {
             return Ok(Err(StoreError::Full));
         }
-        let present = credentials(tx.connection, person)?;
+        let present = rows::credentials(tx.connection, person)?;
         if present.len() >= MOST_CREDENTIALS {
             return Ok(Err(StoreError::Full));
         }
@@ -126,10 +53,13 @@ pub(super) fn add(tx: &mut Tx<'_>, key: &PersonKey, new: &NewCredential, now: No
         write_about(tx, record, new.kind, &name)?;
         Ok(Ok(()))
     })?
-    .map_or_else(|error| Ok(Err(error)), |()| {
-        let person = find(tx.connection, &key.realm, &key.name)?;
-        Ok(person.ok_or(StoreError::NotFound))
-    })
+    .map_or_else(
+        |error| Ok(Err(error)),
+        |()| {
+            let person = rows::find(tx.connection, &key.realm, &key.name)?;
+            Ok(person.ok_or(StoreError::NotFound))
+        },
+    )
 }
 
 /// See [`Store::activate`](crate::store::Store::activate).
@@ -163,7 +93,7 @@ pub(super) fn rename(tx: &mut Tx<'_>, person: PersonId, id: CredentialId, name: 
     if name.is_empty() || name.len() > LONGEST_NAME {
         return Ok(Err(StoreError::Full));
     }
-    let present = credentials(tx.connection, person.0)?;
+    let present = rows::credentials(tx.connection, person.0)?;
     let Some(credential) = present.iter().find(|credential| credential.id == id) else {
         return Ok(Err(StoreError::NotFound));
     };
@@ -184,7 +114,7 @@ pub(super) fn remove(tx: &mut Tx<'_>, person: PersonId, id: CredentialId, record
         let sql = "DELETE FROM credential WHERE person = ?1 AND id = ?2";
         tx.connection.prepare_cached(sql)?.execute(params![person.0, id.0])?;
         // Backup codes stand in for another factor; alone they would be the factor.
-        let left = credentials(tx.connection, person.0)?;
+        let left = rows::credentials(tx.connection, person.0)?;
         if !left.iter().any(|left| left.kind != Kind::BackupCodes && left.standing == Standing::Active) {
             let sql = "DELETE FROM credential WHERE person = ?1 AND kind = 'backup-codes'";
             tx.connection.prepare_cached(sql)?.execute([person.0])?;
@@ -208,7 +138,7 @@ pub(super) fn reset(tx: &mut Tx<'_>, person: PersonId, record: &Record) -> Verdi
 
 /// See [`Store::unlock`](crate::store::Store::unlock).
 pub(super) fn unlock(tx: &mut Tx<'_>, person: PersonId, clock: bool, now: Now, record: &Record) -> Verdict<()> {
-    if person.0 <= RESERVED || !exists(tx.connection, person.0)? {
+    if person.0 <= RESERVED || !rows::exists(tx.connection, person.0)? {
         return Ok(Err(StoreError::NotFound));
     }
     tx.connection.prepare_cached("DELETE FROM ledger WHERE person = ?1")?.execute([person.0])?;
@@ -222,7 +152,8 @@ pub(super) fn unlock(tx: &mut Tx<'_>, person: PersonId, clock: bool, now: Now, r
 /// Notes a completed login. See [`Store::record_login`](crate::store::Store::record_login).
 pub(super) fn note_login(tx: &mut Tx<'_>, login: &Login) -> rusqlite::Result<()> {
     let person = login.person.0;
-    let sql = "UPDATE person SET last_login = max(?2, ifnull(last_login, ?2)), failures_since = 0 WHERE id = ?1 AND id > 0";
+    let sql =
+        "UPDATE person SET last_login = max(?2, ifnull(last_login, ?2)), failures_since = 0 WHERE id = ?1 AND id > 0";
     if tx.connection.prepare_cached(sql)?.execute(params![person, login.now.wall])? != 1 {
         return Ok(());
     }
@@ -254,7 +185,8 @@ pub(super) fn note_login(tx: &mut Tx<'_>, login: &Login) -> rusqlite::Result<()>
 /// Sets TOTP steps from the future back. A step's length is sealed; but steps are in proportion to the wall clock, and
 /// when a step was stored is known: it is the time of last use, or that of creation.
 fn rewind(connection: &Connection, person: PersonId, now: Now) -> rusqlite::Result<()> {
-    for credential in credentials(connection, person.0)?.iter().filter(|credential| credential.kind == Kind::Totp) {
+    for credential in rows::credentials(connection, person.0)?.iter().filter(|credential| credential.kind == Kind::Totp)
+    {
         let stored = credential.last_used.unwrap_or(credential.created);
         if stored <= now.wall || stored <= 0 || now.wall <= 0 {
             continue;
@@ -309,13 +241,12 @@ fn make_room(tx: &Tx<'_>, person: i64, new: &NewCredential, now: Now) -> rusqlit
 /// The name wanted, or the kind's word, numbered if taken; `None` if the name wanted is taken.
 fn choose_name(present: &[Credential], new: &NewCredential) -> Option<String> {
     let taken = |name: &str| present.iter().any(|credential| folded(&credential.name) == folded(name));
-    match new.name.as_deref().filter(|name| !name.is_empty()) {
-        Some(name) => (!taken(name)).then(|| name.to_owned()),
-        None => {
-            let word = new.kind.word();
-            std::iter::once(word.to_owned()).chain((2..=MOST_CREDENTIALS + 1).map(|n| format!("{word}-{n}"))).find(|name| !taken(name))
-        }
+    if let Some(name) = new.name.as_deref().filter(|name| !name.is_empty()) {
+        return (!taken(name)).then(|| name.to_owned());
     }
+    let word = new.kind.word();
+    let numbered = (2..=MOST_CREDENTIALS + 1).map(|number| format!("{word}-{number}"));
+    std::iter::once(word.to_owned()).chain(numbered).find(|name| !taken(name))
 }
 
 fn insert(tx: &Tx<'_>, person: i64, new: &NewCredential, name: &str, now: Now) -> rusqlite::Result<()> {
@@ -356,43 +287,10 @@ fn write_about(tx: &mut Tx<'_>, record: &Record, kind: Kind, name: &str) -> rusq
 }
 
 fn one(connection: &Connection, person: PersonId, id: CredentialId) -> rusqlite::Result<Option<Credential>> {
-    Ok(credentials(connection, person.0)?.into_iter().find(|credential| credential.id == id))
-}
-
-fn complete(connection: &Connection, mut person: Person) -> rusqlite::Result<Person> {
-    person.credentials = credentials(connection, person.id.0)?;
-    Ok(person)
+    Ok(rows::credentials(connection, person.0)?.into_iter().find(|credential| credential.id == id))
 }
 
 /// Names are compared without case, in any script.
 fn folded(name: &str) -> String {
     name.to_lowercase()
-}
-
-fn person_of(row: &Row<'_>) -> rusqlite::Result<Person> {
-    Ok(Person {
-        id: PersonId(row.get(0)?),
-        key: PersonKey { realm: row.get(1)?, name: row.get(2)?, uid: row.get(3)? },
-        credentials: Vec::new(),
-        last_login: row.get(4)?,
-        failures_since: row.get(5)?,
-    })
-}
-
-fn credential_of(row: &Row<'_>) -> rusqlite::Result<Credential> {
-    let word: String = row.get(1)?;
-    let kind = Kind::from_word(&word).ok_or_else(|| {
-        rusqlite::Error::FromSqlConversionFailure(1, Type::Text, format!("unknown kind of credential {word:?}").into())
-    })?;
-    Ok(Credential {
-        id: CredentialId(row.get(0)?),
-        kind,
-        name: row.get(2)?,
-        created: row.get(3)?,
-        last_used: row.get(4)?,
-        standing: row.get::<_, Option<i64>>(5)?.map_or(Standing::Active, Standing::PendingUntil),
-        moving: row.get(6)?,
-        sealed: row.get(7)?,
-        codes: Vec::new(),
-    })
 }

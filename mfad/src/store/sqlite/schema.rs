@@ -138,8 +138,9 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
 /// Refuses a directory that others can enter: they could replace the file, or read its log.
 fn check_directory(path: &Path) -> Result<(), StoreError> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    let found = fs::metadata(directory)
-        .map_err(|error| StoreError::Unwritable(format!("{}: {error}; make it, with mode 0700", directory.display())))?;
+    let found = fs::metadata(directory).map_err(|error| {
+        StoreError::Unwritable(format!("{}: {error}; make it, with mode 0700", directory.display()))
+    })?;
     check_owner(directory, found.uid(), found.mode(), 0o700)
 }
 
@@ -166,7 +167,9 @@ fn check_owner(path: &Path, owner: u32, mode: u32, wanted: u32) -> Result<(), St
     }
     if mode & 0o077 != 0 {
         let mode = mode & 0o7777;
-        return Err(StoreError::Unwritable(format!("{shown} is open to others (mode {mode:04o}); chmod {wanted:04o} {shown}")));
+        return Err(StoreError::Unwritable(format!(
+            "{shown} is open to others (mode {mode:04o}); chmod {wanted:04o} {shown}"
+        )));
     }
     Ok(())
 }
@@ -262,5 +265,47 @@ pub(super) fn explain(error: &rusqlite::Error, path: &Path) -> StoreError {
         Some(ErrorCode::DiskFull) => StoreError::Unwritable(format!("{shown}: the disk is full; make room")),
         Some(ErrorCode::ReadOnly) => StoreError::Unwritable(format!("{shown} is read-only; mount it writable")),
         _ => StoreError::Unwritable(format!("{shown}: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STEPS: &[&str] =
+        &["CREATE TABLE a (x); INSERT INTO a VALUES (1)", "ALTER TABLE a ADD y; UPDATE a SET y = x + 1"];
+
+    fn version(connection: &Connection) -> u32 {
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn migrations_run_in_order_and_each_once() {
+        let path = Path::new("mfa.db");
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, path, &STEPS[..1]).unwrap();
+        assert_eq!(version(&connection), 1);
+        migrate(&mut connection, path, STEPS).unwrap();
+        migrate(&mut connection, path, STEPS).unwrap();
+        assert_eq!(version(&connection), 2);
+        let row: (i64, i64) =
+            connection.query_row("SELECT x, y FROM a", [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        assert_eq!(row, (1, 2));
+    }
+
+    #[test]
+    fn a_migration_that_fails_leaves_the_version_before_it() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let broken = [STEPS[0], "CREATE TABLE b (x); SELECT * FROM nowhere"];
+        assert!(matches!(migrate(&mut connection, Path::new("mfa.db"), &broken), Err(StoreError::Unwritable(_))));
+        assert_eq!(version(&connection), 1);
+        assert!(connection.prepare("SELECT * FROM b").is_err(), "nothing of it stays");
+    }
+
+    #[test]
+    fn a_file_from_the_future_is_left_alone() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.pragma_update(None, "user_version", 3).unwrap();
+        assert_eq!(migrate(&mut connection, Path::new("mfa.db"), STEPS), Err(StoreError::FromTheFuture(3)));
     }
 }

@@ -283,14 +283,15 @@ impl Writer {
         if self.changes() < enough {
             return;
         }
+        // Before pruning: what that deletes counts, so that much to prune is pruned in several steps.
+        self.tidied_at = self.connection.total_changes();
         let options = *self.options.lock().unwrap_or_else(PoisonError::into_inner);
-        let _next_time = trail::prune(&self.connection, options, &mut self.memory);
+        let _next_time = trail::prune(&self.connection, options, &self.memory);
         self.checkpoint();
     }
 
-    fn checkpoint(&mut self) {
+    fn checkpoint(&self) {
         let _next_time = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
-        self.tidied_at = self.connection.total_changes();
     }
 }
 
