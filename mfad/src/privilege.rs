@@ -64,7 +64,8 @@ pub fn hand_over_state(directory: &Path, user: &User) -> io::Result<()> {
     fs::set_permissions(directory, Permissions::from_mode(0o700))
 }
 
-/// Becomes `user` for good: supplementary groups first, then group, then user; and checks that there is no way back.
+/// Becomes `user` for good: supplementary groups first, then group, then user; and checks that there is no way back, by
+/// a setuid program neither (systemd's unit has `NoNewPrivileges=`, a bare bus has nothing like it).
 pub fn become_user(user: &User) -> io::Result<()> {
     setgroups(&[])?;
     setgid(user.gid)?;
@@ -73,5 +74,6 @@ pub fn become_user(user: &User) -> io::Result<()> {
     if still_root || Uid::effective() != user.uid {
         return Err(io::Error::other("could not give root up"));
     }
+    nix::sys::prctl::set_no_new_privs()?;
     Ok(())
 }

@@ -84,9 +84,8 @@ impl Drop for Bed {
         let _ = self.keeper.kill();
         let _ = self.keeper.wait();
         let deadline = Instant::now() + Duration::from_secs(10);
-        while fs::exists(format!("/proc/{}", self.init)).unwrap_or(false)
-            && Instant::now() < deadline
-        {
+        // A dead process has no namespace, though its number may stay a while, until the system collects it.
+        while fs::read_link(format!("/proc/{}/ns/pid", self.init)).is_ok() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(10));
         }
         if let Some(scratch) = &self.scratch {

@@ -14,12 +14,27 @@ pub const SERVICE: &str = "mfa-case";
 
 /// What one run of the host reports.
 #[derive(Debug)]
-pub struct Report(pub Value);
+pub struct Report {
+    transactions: Vec<Value>,
+    /// The process before and after; null for a run at once.
+    pub process: Value,
+}
 
 impl Report {
+    fn parse(lines: &[u8]) -> Result<Self, Failure> {
+        let mut transactions: Vec<Value> = lines
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(serde_json::from_slice)
+            .collect::<Result<_, _>>()?;
+        let ends_with_process = transactions.last().is_some_and(|last| last.get("memory-after").is_some());
+        let process = if ends_with_process { transactions.pop() } else { None };
+        Ok(Self { transactions, process: process.unwrap_or_default() })
+    }
+
     /// The transactions.
     pub fn transactions(&self) -> &[Value] {
-        self.0["transactions"].as_array().map_or(&[], Vec::as_slice)
+        &self.transactions
     }
 
     /// How many transactions authenticated.
@@ -70,9 +85,7 @@ impl Host {
         );
         self.ok(&line)?;
         // Not through `json`: a thousand transactions would fill the history.
-        Ok(Report(serde_json::from_slice(
-            &self.read("/tmp/drive.json")?,
-        )?))
+        Report::parse(&self.read("/tmp/drive.json")?)
     }
 
     /// Gives `user` an HOTP token, and its first `count` codes.

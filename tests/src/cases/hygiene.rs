@@ -34,8 +34,8 @@ fn one_process(host: &Host) -> Outcome {
         &format!("{PHASES} --answers /tmp/codes --repeat {ROUNDS} --warm 100"),
     )?;
     report.all_granted(ROUNDS)?;
-    unchanged(&report.0)?;
-    let memory = |when: &str| report.0[when].as_u64().unwrap_or_default();
+    unchanged(&report.process)?;
+    let memory = |when: &str| report.process[when].as_u64().unwrap_or_default();
     let (before, after) = (memory("memory-before"), memory("memory-after"));
     ensure(after <= before + GROWTH, || {
         format!("memory grew from {before} kB to {after} kB")
@@ -54,7 +54,7 @@ fn children(host: &Host) -> Outcome {
         &format!("{PHASES} --answers /tmp/codes --repeat {CHILDREN} --fork"),
     )?;
     report.all_granted(CHILDREN)?;
-    unchanged(&report.0)?;
+    unchanged(&report.process)?;
     report.transactions().iter().try_for_each(unchanged)
 }
 
@@ -69,9 +69,9 @@ fn refusals(host: &Host) -> Outcome {
     let unreachable = host.drive("alice", &format!("--answer {wrong} --repeat 3"))?;
     for report in [wrong_code, no_answer, unreachable] {
         ensure(report.granted() == 0, || {
-            format!("somebody got in: {:?}", report.0)
+            format!("somebody got in: {report:?}")
         })?;
-        unchanged(&report.0)?;
+        unchanged(&report.process)?;
     }
     Ok(())
 }

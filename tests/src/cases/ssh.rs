@@ -133,7 +133,7 @@ fn wrong_password(host: &Host) -> Outcome {
     let code = totp.code(0)?;
     host.ssh_refused(&alice, "", &[(PASSWORD, "not my password"), (CODE, &code)])?;
     let known = host.user("alice")?;
-    ensure(known["last-login"].is_null(), || {
+    ensure(known["last_login"].is_null(), || {
         format!("a login was recorded: {known}")
     })?;
     ensure(failures(&known) == 0, || {
@@ -142,7 +142,7 @@ fn wrong_password(host: &Host) -> Outcome {
     // The stack's decoy has evaluated nothing, so that the owner's code still is good.
     host.ssh_in(&alice, "", &[(PASSWORD, &alice.password), (CODE, &code)])?;
     let known = host.user("alice")?;
-    ensure(known["last-login"].is_i64(), || {
+    ensure(known["last_login"].is_i64(), || {
         format!("no login was recorded: {known}")
     })
 }

@@ -1,5 +1,5 @@
-//! A PAM host for tests: runs transactions in this process or in children, answers by a list, and prints as JSON what
-//! came of them and what they left behind. It judges nothing.
+//! A PAM host for tests: runs transactions in this process or in children, and answers by a list. It prints a line of
+//! JSON for each, and a last one about the process before and after (not with `--at-once`). It judges nothing.
 
 mod pam;
 mod state;
@@ -51,12 +51,13 @@ fn main() -> ExitCode {
         eprint!("{USAGE}");
         return ExitCode::from(2);
     };
-    let report = if options.at_once > 0 {
-        json!({ "transactions": at_once(&options) })
+    if options.at_once > 0 {
+        for report in at_once(&options) {
+            println!("{report}");
+        }
     } else {
-        in_turn(&options)
-    };
-    println!("{report}");
+        println!("{}", in_turn(&options));
+    }
     ExitCode::SUCCESS
 }
 
@@ -147,24 +148,18 @@ fn transact(options: &Options, turn: usize) -> Value {
     report.into()
 }
 
+/// Prints each transaction as it ends: a growing list of them would look like memory that the module leaks.
 fn in_turn(options: &Options) -> Value {
     let run = |turn| {
-        if options.fork {
-            in_child(options, turn)
-        } else {
-            transact(options, turn)
-        }
+        let report = if options.fork { in_child(options, turn) } else { transact(options, turn) };
+        println!("{report}");
     };
-    let mut transactions: Vec<Value> = (0..options.warm.min(options.repeat)).map(run).collect();
+    let warm = options.warm.min(options.repeat);
+    (0..warm).for_each(run);
     let (before, memory) = (state::look(), state::resident());
-    transactions.extend((transactions.len()..options.repeat).map(run));
-    json!({
-        "transactions": transactions,
-        "before": before,
-        "after": state::look(),
-        "memory-before": memory,
-        "memory-after": state::resident(),
-    })
+    (warm..options.repeat).for_each(run);
+    let after = state::resident();
+    json!({ "before": before, "after": state::look(), "memory-before": memory, "memory-after": after })
 }
 
 /// One transaction in a child, with a look at the child before and after it.
