@@ -1,7 +1,10 @@
 //! What the store's verbs cost on the disk below `DIRECTORY`, with `PEOPLE` enrolled:
 //! `cargo bench -p mfad --bench store -- [PEOPLE [DIRECTORY]]`. It measures the store alone: no codes, no bus.
 
-#![allow(clippy::unwrap_used, reason = "a measurement that cannot be made should stop")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a measurement that cannot be made should stop"
+)]
 
 use std::{
     os::unix::fs::PermissionsExt,
@@ -14,8 +17,8 @@ use mfad::{
     audit::{Event, Record},
     clock::Now,
     store::{
-        Attempt, Credential, CredentialId, Guess, Judgement, Kind, Login, Match, NewCredential, PersonId, PersonKey,
-        Standing, Store,
+        Attempt, Credential, CredentialId, Guess, Judgement, Kind, Login, Match, NewCredential,
+        PersonId, PersonKey, Standing, Store,
         sqlite::{Options, SqliteStore},
     },
     throttle::{Class, Place},
@@ -27,7 +30,10 @@ struct Right(i64);
 
 impl Guess for Right {
     fn examine(&mut self, credentials: &[Credential]) -> Option<Match> {
-        credentials.first().map(|credential| Match::Advance { credential: credential.id, to: self.0 })
+        credentials.first().map(|credential| Match::Advance {
+            credential: credential.id,
+            to: self.0,
+        })
     }
 
     fn cost(&self, _credentials: &[Credential]) -> u32 {
@@ -36,7 +42,10 @@ impl Guess for Right {
 }
 
 fn now(tick: i64) -> Now {
-    Now { wall: START + tick, steady: START + tick }
+    Now {
+        wall: START + tick,
+        steady: START + tick,
+    }
 }
 
 fn record(user: &str) -> Record {
@@ -67,7 +76,11 @@ fn pick(tick: i64, people: u32) -> u32 {
 async fn enroll(store: &SqliteStore, people: u32) {
     let mut waiting = Vec::new();
     for number in 0..people {
-        let key = PersonKey { realm: "local".into(), name: name(number), uid: number };
+        let key = PersonKey {
+            realm: "local".into(),
+            name: name(number),
+            uid: number,
+        };
         let new = NewCredential {
             id: CredentialId(u128::from(number).to_be_bytes()),
             kind: Kind::Totp,
@@ -88,19 +101,41 @@ async fn enroll(store: &SqliteStore, people: u32) {
 
 async fn judge(store: &SqliteStore, person: PersonId, user: &str, tick: i64) {
     let place = Place::Remote(Some(std::net::Ipv4Addr::new(203, 0, 113, 9).into()));
-    let attempt = Attempt { person: Some(person), class: Class::Otp, place, now: now(tick), record: record(user) };
+    let attempt = Attempt {
+        person: Some(person),
+        class: Class::Otp,
+        place,
+        now: now(tick),
+        record: record(user),
+    };
     let judgement = store.judge(attempt, Box::new(Right(tick))).await.unwrap();
-    assert!(matches!(judgement, Judgement::Accepted { .. }), "{judgement:?}");
+    assert!(
+        matches!(judgement, Judgement::Accepted { .. }),
+        "{judgement:?}"
+    );
 }
 
 fn report(what: &str, mut times: Vec<Duration>) {
     times.sort();
     let at = |permille: usize| times[(times.len() - 1) * permille / 1000].as_secs_f64() * 1e6;
-    println!("{what:<44} median {:>7.1}   p90 {:>7.1}   p99 {:>7.1} µs   n {}", at(500), at(900), at(990), times.len());
+    println!(
+        "{what:<44} median {:>7.1}   p90 {:>7.1}   p99 {:>7.1} µs   n {}",
+        at(500),
+        at(900),
+        at(990),
+        times.len()
+    );
 }
 
 /// One after the other; with a pause between them, as logins come.
-async fn one_by_one(store: &SqliteStore, people: u32, tick: &mut i64, count: u32, pause: Duration, what: &str) {
+async fn one_by_one(
+    store: &SqliteStore,
+    people: u32,
+    tick: &mut i64,
+    count: u32,
+    pause: Duration,
+    what: &str,
+) {
     let (mut judged, mut whole) = (Vec::new(), Vec::new());
     for _ in 0..count {
         *tick += 1;
@@ -112,7 +147,14 @@ async fn one_by_one(store: &SqliteStore, people: u32, tick: &mut i64, count: u32
         judge(store, person.id, &user, *tick).await;
         judged.push(found.elapsed());
         whole.push(start.elapsed());
-        store.record_login(Login { person: person.id, place: Place::Local, now: now(*tick) }).await.unwrap();
+        store
+            .record_login(Login {
+                person: person.id,
+                place: Place::Local,
+                now: now(*tick),
+            })
+            .await
+            .unwrap();
     }
     report(&format!("judge, accepted, {what}"), judged);
     report(&format!("find_person + judge, accepted, {what}"), whole);
@@ -154,13 +196,27 @@ fn look_ups(store: &SqliteStore, people: u32, runtime: &tokio::runtime::Runtime)
 }
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let people = arguments.first().map_or(100, |people| people.parse().unwrap());
-    let below = arguments.get(1).map_or_else(std::env::temp_dir, PathBuf::from);
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench")
+        .collect();
+    let people = arguments
+        .first()
+        .map_or(100, |people| people.parse().unwrap());
+    let below = arguments
+        .get(1)
+        .map_or_else(std::env::temp_dir, PathBuf::from);
     let private = std::fs::Permissions::from_mode(0o700);
-    let directory = tempfile::Builder::new().prefix("mfad-bench-").permissions(private).tempdir_in(below).unwrap();
+    let directory = tempfile::Builder::new()
+        .prefix("mfad-bench-")
+        .permissions(private)
+        .tempdir_in(below)
+        .unwrap();
     let path = directory.path().join("mfa.db");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let start = Instant::now();
     let store = SqliteStore::open(&path, Options::default()).unwrap();
     println!("opened a new file in {:?}", start.elapsed());
@@ -174,8 +230,24 @@ fn main() {
     look_ups(&store, people, &runtime);
     runtime.block_on(async {
         let mut tick = 1;
-        one_by_one(&store, people, &mut tick, 3000, Duration::ZERO, "back to back").await;
-        one_by_one(&store, people, &mut tick, 200, Duration::from_millis(20), "50 a second").await;
+        one_by_one(
+            &store,
+            people,
+            &mut tick,
+            3000,
+            Duration::ZERO,
+            "back to back",
+        )
+        .await;
+        one_by_one(
+            &store,
+            people,
+            &mut tick,
+            200,
+            Duration::from_millis(20),
+            "50 a second",
+        )
+        .await;
         for (width, count) in [(1, 2000), (8, 8000), (64, 20_000)] {
             at_once(&store, people, &mut tick, width, count).await;
         }

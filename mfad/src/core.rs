@@ -44,7 +44,11 @@ pub struct Busy<'a>(&'a Core);
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
         self.0.calls.fetch_sub(1, Ordering::Relaxed);
-        *self.0.last_call.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *self
+            .0
+            .last_call
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 }
 
@@ -85,7 +89,10 @@ impl Core {
         if !applied {
             self.fall_back(&errors);
         }
-        self.stale.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&errors);
+        self.stale
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone_from(&errors);
         self.trail.send(&Record {
             time: self.clock.now().wall,
             event: Event::Configuration,
@@ -127,7 +134,11 @@ impl Core {
 
     /// How the daemon is.
     pub async fn status(&self) -> DaemonStatus {
-        let mut problems = self.stale.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut problems = self
+            .stale
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let (mut enrolled, mut sessions, mut rules) = (0, 0, 0);
         if let Ok(engine) = self.engine() {
             match engine.store.count_enrolled().await {
@@ -157,7 +168,12 @@ impl Core {
 
     /// Whether nothing has happened for `quiet`, and nothing would be lost by exiting.
     pub fn is_idle(&self, quiet: Duration) -> bool {
-        let rested = self.last_call.lock().unwrap_or_else(PoisonError::into_inner).elapsed() >= quiet;
+        let rested = self
+            .last_call
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .elapsed()
+            >= quiet;
         rested && !self.is_serving() && self.engine().map_or(true, |engine| engine.is_idle())
     }
 

@@ -57,7 +57,11 @@ pub fn run(options: Options) -> io::Result<()> {
     unsafe { libc::umask(0o077) };
     let inherited = inherited_sockets()?;
     let managed = !inherited.is_empty();
-    let sockets = if managed { inherited } else { bind_sockets(&options.paths)? };
+    let sockets = if managed {
+        inherited
+    } else {
+        bind_sockets(&options.paths)?
+    };
     // Read while still root: the key file is root's alone. A missing key is reported, not fatal.
     let key = read_key(&options.paths);
     if Uid::effective().is_root() && options.paths.owner == 0 {
@@ -66,10 +70,12 @@ pub fn run(options: Options) -> io::Result<()> {
         privilege::become_user(&user)?;
         privilege::forbid_dumps()?; // setuid(2) may have reset it
     }
-    let keyring = key.map_err(|error| error.to_string()).and_then(|bytes| {
-        Keyring::parse(&bytes).map_err(|error| error.to_string())
-    });
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let keyring = key
+        .map_err(|error| error.to_string())
+        .and_then(|bytes| Keyring::parse(&bytes).map_err(|error| error.to_string()));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(serve(options, sockets, keyring, managed))
 }
 
@@ -84,7 +90,12 @@ async fn serve(
     let owner = options.paths.owner;
     let core = Arc::new(Core::start(
         options.paths.clone(),
-        assembler(options.paths.clone(), keyring, Arc::clone(&clock), trail.clone()),
+        assembler(
+            options.paths.clone(),
+            keyring,
+            Arc::clone(&clock),
+            trail.clone(),
+        ),
         clock,
         trail,
     ));
@@ -96,7 +107,12 @@ async fn serve(
     // The first attempt is awaited, so that "ready" means ready on the bus too, where there is one.
     let first = system::connect(&core, &options.bus).await.ok();
     let bus = Arc::new(Mutex::new(first.clone()));
-    let staying = tokio::spawn(system::stay(Arc::clone(&core), options.bus, first, Arc::clone(&bus)));
+    let staying = tokio::spawn(system::stay(
+        Arc::clone(&core),
+        options.bus,
+        first,
+        Arc::clone(&bus),
+    ));
     let _no_manager = sd_notify::notify(&[NotifyState::Ready]);
     wait_for_the_end(&core, managed).await?;
     let _no_manager = sd_notify::notify(&[NotifyState::Stopping]);
@@ -149,15 +165,26 @@ async fn leave(core: &Arc<Core>, bus: &Mutex<Option<zbus::Connection>>) {
 }
 
 /// Says how an engine is put together from a configuration that was read.
-fn assembler(paths: Paths, keyring: Result<Keyring, String>, clock: Arc<dyn Clock>, trail: Trail) -> crate::core::Assemble {
+fn assembler(
+    paths: Paths,
+    keyring: Result<Keyring, String>,
+    clock: Arc<dyn Clock>,
+    trail: Trail,
+) -> crate::core::Assemble {
     let keyring = keyring.map(Arc::new);
     Box::new(move |loaded| {
         let keyring = keyring.as_ref().map_err(|problem| vec![problem.clone()])?;
         let path = paths.state_dir.join("mfa.db");
         let store = SqliteStore::open(&path, loaded.settings.store_options())
             .map_err(|error| vec![format!("{}: {error}", path.display())])?;
-        Engine::new(loaded, Arc::new(store), Arc::clone(keyring), Arc::clone(&clock), trail.clone())
-            .map_err(|error| vec![error.to_string()])
+        Engine::new(
+            loaded,
+            Arc::new(store),
+            Arc::clone(keyring),
+            Arc::clone(&clock),
+            trail.clone(),
+        )
+        .map_err(|error| vec![error.to_string()])
     })
 }
 
@@ -168,7 +195,11 @@ fn inherited_sockets() -> io::Result<Vec<Socket>> {
         let door = match name.as_str() {
             "pam" => Door::Pam,
             "user" => Door::User,
-            other => return Err(io::Error::other(format!("a socket named {other} was handed over; expected pam or user"))),
+            other => {
+                return Err(io::Error::other(format!(
+                    "a socket named {other} was handed over; expected pam or user"
+                )));
+            }
         };
         sockets.push((adopt(raw), door));
     }

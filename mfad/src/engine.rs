@@ -61,11 +61,18 @@ pub struct Decoy {
 
 impl Decoy {
     fn make(keyring: &Keyring) -> Result<Self, FactorError> {
-        let nobody = PersonKey { realm: String::new(), name: String::new(), uid: u32::MAX };
+        let nobody = PersonKey {
+            realm: String::new(),
+            name: String::new(),
+            uid: u32::MAX,
+        };
         let identity = identity(&nobody, Kind::Totp, CredentialId([0; 16]));
         let generator = Generator::decoy()?;
         let sealed = generator.seal(keyring, &identity)?;
-        Ok(Self { otp: Arc::new((generator, sealed, identity)), set: Set::decoy(keyring) })
+        Ok(Self {
+            otp: Arc::new((generator, sealed, identity)),
+            set: Set::decoy(keyring),
+        })
     }
 }
 
@@ -112,7 +119,10 @@ impl Engine {
 
     /// Windows of the one-time codes, as configured.
     pub fn windows(loaded: &Loaded) -> Windows {
-        Windows { skew: loaded.settings.otp.skew, look_ahead: loaded.settings.otp.look_ahead }
+        Windows {
+            skew: loaded.settings.otp.skew,
+            look_ahead: loaded.settings.otp.look_ahead,
+        }
     }
 
     /// Sends a record to syslog, and to the store in the background: for decisions that change nothing else.

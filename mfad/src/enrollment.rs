@@ -25,12 +25,17 @@ pub struct Maker<'a> {
 
 impl Maker<'_> {
     /// A new generator of codes.
-    pub fn generator(&self, kind: Kind, options: &EnrollmentOptions) -> Result<Generator, FactorError> {
+    pub fn generator(
+        &self,
+        kind: Kind,
+        options: &EnrollmentOptions,
+    ) -> Result<Generator, FactorError> {
         let otp = &self.settings.otp;
         let algorithm = match &options.algorithm {
             None => otp.algorithm,
-            Some(word) => Hash::from_word(word)
-                .ok_or_else(|| FactorError::Parameter("the algorithm must be SHA1, SHA256 or SHA512".into()))?,
+            Some(word) => Hash::from_word(word).ok_or_else(|| {
+                FactorError::Parameter("the algorithm must be SHA1, SHA256 or SHA512".into())
+            })?,
         };
         let digits = options.digits.unwrap_or(u32::from(otp.digits));
         let period = options.period.unwrap_or(u32::from(otp.period));
@@ -49,7 +54,15 @@ impl Maker<'_> {
     ) -> Result<NewCredential, FactorError> {
         let id = random_credential_id()?;
         let sealed = generator.seal(self.keyring, &identity(person, kind, id))?;
-        Ok(NewCredential { id, kind, name, standing, sealed, moving, codes: Vec::new() })
+        Ok(NewCredential {
+            id,
+            kind,
+            name,
+            standing,
+            sealed,
+            moving,
+            codes: Vec::new(),
+        })
     }
 
     /// A credential of a set of backup codes.
@@ -62,7 +75,15 @@ impl Maker<'_> {
     ) -> Result<NewCredential, FactorError> {
         let (id, kind) = (random_credential_id()?, Kind::BackupCodes);
         let sealed = set.seal(self.keyring, &identity(person, kind, id))?;
-        Ok(NewCredential { id, kind, name, standing: Standing::Active, sealed, moving: 0, codes: digests })
+        Ok(NewCredential {
+            id,
+            kind,
+            name,
+            standing: Standing::Active,
+            sealed,
+            moving: 0,
+            codes: digests,
+        })
     }
 
     /// What a generator's owner is shown once.
@@ -98,12 +119,19 @@ pub fn offer_codes(id: String, name: &str, codes: &[String]) -> EnrollmentOffer 
 
 /// The store's key of an account.
 pub fn person_key(account: &Account) -> PersonKey {
-    PersonKey { realm: REALM.to_owned(), name: account.name.clone(), uid: account.uid }
+    PersonKey {
+        realm: REALM.to_owned(),
+        name: account.name.clone(),
+        uid: account.uid,
+    }
 }
 
 /// A secret in groups of four, for reading aloud and typing.
 pub fn grouped(secret: &str) -> Zeroizing<String> {
-    let groups: Vec<&str> = (0..secret.len()).step_by(4).map(|at| &secret[at..secret.len().min(at + 4)]).collect();
+    let groups: Vec<&str> = (0..secret.len())
+        .step_by(4)
+        .map(|at| &secret[at..secret.len().min(at + 4)])
+        .collect();
     Zeroizing::new(groups.join(" "))
 }
 

@@ -40,7 +40,9 @@ mod armed {
 
     fn plan() -> &'static Mutex<Vec<Planned>> {
         static PLAN: OnceLock<Mutex<Vec<Planned>>> = OnceLock::new();
-        PLAN.get_or_init(|| Mutex::new(parse(&std::env::var("MFAD_FAILPOINTS").unwrap_or_default())))
+        PLAN.get_or_init(|| {
+            Mutex::new(parse(&std::env::var("MFAD_FAILPOINTS").unwrap_or_default()))
+        })
     }
 
     fn parse(text: &str) -> Vec<Planned> {
@@ -48,7 +50,11 @@ mod armed {
             .filter_map(|entry| {
                 let (name, rest) = entry.split_once('=')?;
                 let (action, count) = rest.split_once('@')?;
-                Some(Planned { name: name.into(), kill: action == "kill", left: count.parse().ok()? })
+                Some(Planned {
+                    name: name.into(),
+                    kill: action == "kill",
+                    left: count.parse().ok()?,
+                })
             })
             .collect()
     }
@@ -61,7 +67,10 @@ mod armed {
     /// Counts the visit, and acts if it is the planned one.
     pub fn reach(name: &'static str) -> io::Result<()> {
         let mut plan = plan().lock().unwrap_or_else(PoisonError::into_inner);
-        for planned in plan.iter_mut().filter(|planned| planned.name == name && planned.left > 0) {
+        for planned in plan
+            .iter_mut()
+            .filter(|planned| planned.name == name && planned.left > 0)
+        {
             planned.left -= 1;
             if planned.left == 0 {
                 if planned.kill {

@@ -74,7 +74,10 @@ fn options(words: &[&str]) -> Result<Options, (u8, String)> {
     }
     match rest {
         [] => Ok(options),
-        [word, ..] => Err((2, format!("{word}: unknown, or its value is missing\n\n{USAGE}"))),
+        [word, ..] => Err((
+            2,
+            format!("{word}: unknown, or its value is missing\n\n{USAGE}"),
+        )),
     }
 }
 
@@ -89,6 +92,8 @@ fn make_key(file: &Path) -> Result<(), String> {
             format!("{shown} could not be written: {error}")
         }
     })?;
-    let kept = written.write_all(text.as_bytes()).and_then(|()| written.sync_all());
+    let kept = written
+        .write_all(text.as_bytes())
+        .and_then(|()| written.sync_all());
     kept.map_err(|error| format!("{shown} could not be written: {error}"))
 }

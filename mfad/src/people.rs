@@ -39,6 +39,9 @@ pub struct Account {
 #[derive(Debug, PartialEq, Eq)]
 pub struct NoAnswer;
 
+/// A remembered answer, which may be that there is nobody of that name.
+struct Recalled(Option<Account>);
+
 /// The system's people.
 pub struct People {
     remembered: Mutex<HashMap<String, (Instant, Option<Account>)>>,
@@ -47,14 +50,17 @@ pub struct People {
 
 impl Default for People {
     fn default() -> Self {
-        Self { remembered: Mutex::default(), slots: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self {
+            remembered: Mutex::default(),
+            slots: Arc::new(Semaphore::new(AT_ONCE)),
+        }
     }
 }
 
 impl People {
     /// The account of that login name; `None` where there is none.
     pub async fn named(&self, name: &str) -> Result<Option<Account>, NoAnswer> {
-        if let Some(known) = self.recall(name) {
+        if let Some(Recalled(known)) = self.recall(name) {
             return Ok(known);
         }
         let wanted = name.to_owned();
@@ -74,22 +80,36 @@ impl People {
     {
         // A stuck look-up keeps its slot until the name service lets go, so that a dead directory server costs
         // AT_ONCE threads and no more.
-        let slot = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| NoAnswer)?;
+        let slot = Arc::clone(&self.slots)
+            .try_acquire_owned()
+            .map_err(|_| NoAnswer)?;
         let looked_up = tokio::task::spawn_blocking(move || {
             let found = look_up();
             drop(slot);
             found
         });
-        tokio::time::timeout(PATIENCE, looked_up).await.map_err(|_| NoAnswer)?.map_err(|_| NoAnswer)?
+        tokio::time::timeout(PATIENCE, looked_up)
+            .await
+            .map_err(|_| NoAnswer)?
+            .map_err(|_| NoAnswer)?
     }
 
-    fn recall(&self, name: &str) -> Option<Option<Account>> {
-        let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        remembered.get(name).filter(|(since, _)| since.elapsed() < MEMORY).map(|(_, account)| account.clone())
+    fn recall(&self, name: &str) -> Option<Recalled> {
+        let remembered = self
+            .remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        remembered
+            .get(name)
+            .filter(|(since, _)| since.elapsed() < MEMORY)
+            .map(|(_, account)| Recalled(account.clone()))
     }
 
     fn remember(&self, name: &str, account: Option<Account>) {
-        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut remembered = self
+            .remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if remembered.len() >= REMEMBERED {
             remembered.retain(|_, (since, _)| since.elapsed() < MEMORY);
         }
@@ -100,16 +120,29 @@ impl People {
 
     /// Forgets everything, so that an administrator's change counts at once (SIGHUP).
     pub fn forget(&self) {
-        self.remembered.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 }
 
 fn account(user: nix::Result<Option<User>>) -> Result<Option<Account>, NoAnswer> {
-    let Some(user) = user.map_err(|_| NoAnswer)? else { return Ok(None) };
+    let Some(user) = user.map_err(|_| NoAnswer)? else {
+        return Ok(None);
+    };
     let name = CString::new(user.name.as_bytes()).map_err(|_| NoAnswer)?;
     let gids = getgrouplist(&name, user.gid).map_err(|_| NoAnswer)?;
-    let groups = gids.into_iter().take(GROUPS).filter_map(group_name).collect();
-    Ok(Some(Account { name: user.name, uid: user.uid.as_raw(), groups }))
+    let groups = gids
+        .into_iter()
+        .take(GROUPS)
+        .filter_map(group_name)
+        .collect();
+    Ok(Some(Account {
+        name: user.name,
+        uid: user.uid.as_raw(),
+        groups,
+    }))
 }
 
 fn group_name(gid: Gid) -> Option<String> {
@@ -124,9 +157,16 @@ mod tests {
     async fn root_is_known_and_nonsense_is_not() {
         let people = People::default();
         let root = people.named("root").await.unwrap().unwrap();
-        assert_eq!((root.uid, root.groups.first().map(String::as_str)), (0, Some("root")));
+        assert_eq!(
+            (root.uid, root.groups.first().map(String::as_str)),
+            (0, Some("root"))
+        );
         assert_eq!(people.named("no-such-person-here").await, Ok(None));
-        assert_eq!(people.named("no-such-person-here").await, Ok(None), "remembered");
+        assert_eq!(
+            people.named("no-such-person-here").await,
+            Ok(None),
+            "remembered"
+        );
         assert_eq!(people.with_uid(0).await.unwrap().unwrap().name, "root");
     }
 

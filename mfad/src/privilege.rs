@@ -15,16 +15,25 @@ use mfad_protocol::names;
 use nix::unistd::{Gid, Uid, User, setgid, setgroups, setuid};
 
 /// Gives the daemon's memory no way into a core dump or a debugger of its own uid.
-pub fn forbid_dumps() -> io::Result<()> {
+pub(crate) fn forbid_dumps() -> io::Result<()> {
     nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0)?;
     // SAFETY: PR_SET_DUMPABLE takes a plain integer and touches no memory.
     let result = unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// Binds a login socket in `directory`, which must be the owner's and nobody else's to write to. A socket left over
 /// by a daemon that died is replaced; the bus name sees to it that there is only one daemon.
-pub fn bind(directory: &Path, file: &str, mode: u32, owner: u32) -> io::Result<UnixListener> {
+pub(crate) fn bind(
+    directory: &Path,
+    file: &str,
+    mode: u32,
+    owner: u32,
+) -> io::Result<UnixListener> {
     if !directory.exists() {
         DirBuilder::new().mode(0o755).create(directory)?;
     }
@@ -46,7 +55,7 @@ pub fn bind(directory: &Path, file: &str, mode: u32, owner: u32) -> io::Result<U
 }
 
 /// The daemon's own user.
-pub fn daemon_user() -> io::Result<User> {
+pub(crate) fn daemon_user() -> io::Result<User> {
     User::from_name(names::DAEMON_USER)?.ok_or_else(|| {
         io::Error::other(format!(
             "there is no user {0}; run: useradd --system --no-create-home --shell /usr/sbin/nologin {0}",
@@ -56,7 +65,7 @@ pub fn daemon_user() -> io::Result<User> {
 }
 
 /// Makes the state directory the daemon's own, mode 0700.
-pub fn hand_over_state(directory: &Path, user: &User) -> io::Result<()> {
+pub(crate) fn hand_over_state(directory: &Path, user: &User) -> io::Result<()> {
     if !directory.exists() {
         DirBuilder::new().mode(0o700).create(directory)?;
     }
@@ -66,7 +75,7 @@ pub fn hand_over_state(directory: &Path, user: &User) -> io::Result<()> {
 
 /// Becomes `user` for good: supplementary groups first, then group, then user; and checks that there is no way back, by
 /// a setuid program neither (systemd's unit has `NoNewPrivileges=`, a bare bus has nothing like it).
-pub fn become_user(user: &User) -> io::Result<()> {
+pub(crate) fn become_user(user: &User) -> io::Result<()> {
     setgroups(&[])?;
     setgid(user.gid)?;
     setuid(user.uid)?;

@@ -10,7 +10,9 @@ const COLUMNS: usize = 80;
 /// A light module is drawn as `##`: on a dark terminal, the usual case, that gives dark on light as ISO 18004 wants it;
 /// on a light one it is inverted, which today's readers accept.
 pub fn ascii(text: &str) -> Vec<String> {
-    let Ok(code) = QrCode::with_error_correction_level(text, EcLevel::L) else { return Vec::new() };
+    let Ok(code) = QrCode::with_error_correction_level(text, EcLevel::L) else {
+        return Vec::new();
+    };
     let width = code.width();
     let quiet = if (width + 4) * 2 <= COLUMNS { 2 } else { 1 };
     if (width + 2 * quiet) * 2 > COLUMNS {
@@ -20,7 +22,10 @@ pub fn ascii(text: &str) -> Vec<String> {
     let margin = "##".repeat(width + 2 * quiet);
     let edge = "##".repeat(quiet);
     let rows = colors.chunks(width).map(|row| {
-        let modules: String = row.iter().map(|color| if *color == Color::Light { "##" } else { "  " }).collect();
+        let modules: String = row
+            .iter()
+            .map(|color| if *color == Color::Light { "##" } else { "  " })
+            .collect();
         format!("{edge}{modules}{edge}")
     });
     let margins = || std::iter::repeat_n(margin.clone(), quiet);
@@ -33,7 +38,8 @@ mod tests {
 
     #[test]
     fn a_usual_enrollment_fits_an_80_column_terminal_and_is_plain_ascii() {
-        let uri = "otpauth://totp/server01:demo?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=server01";
+        let uri =
+            "otpauth://totp/server01:demo?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=server01";
         let lines = ascii(uri);
         assert!((30..=48).contains(&lines.len()), "{}", lines.len());
         for line in &lines {

@@ -1,5 +1,7 @@
 //! Whole logins through the engine, on a real store: what is granted, what is refused, and what is left behind.
 
+#![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
 mod support;
 
 use mfad::session::{Caller, Connection};
@@ -10,7 +12,13 @@ const REQUIRED: &str = "[unenrolled]\naction = \"deny\"\n";
 const ENROLL: &str = "[unenrolled]\naction = \"enroll\"\n";
 
 fn after(hook: Hook, step: &Step, context: Context) -> Context {
-    Context { hook: Some(hook), grant: step.grant.clone(), guarded: Some(true), ssh_auth_info: None, ..context }
+    Context {
+        hook: Some(hook),
+        grant: step.grant.clone(),
+        guarded: Some(true),
+        ssh_auth_info: None,
+        ..context
+    }
 }
 
 #[tokio::test]
@@ -20,15 +28,34 @@ async fn a_right_code_grants_once_and_the_account_and_session_phases_accept_it()
     let code = phone.code(START);
     let granted = bench.login(ssh(ALICE.0), &code).await;
     assert_eq!(granted.state, State::Granted);
-    let (_, account) = bench.engine.begin(&root(1), after(Hook::Account, &granted, ssh(ALICE.0))).await;
+    let (_, account) = bench
+        .engine
+        .begin(&root(1), after(Hook::Account, &granted, ssh(ALICE.0)))
+        .await;
     assert_eq!(account.state, State::Granted);
-    let (_, session) = bench.engine.begin(&root(2), after(Hook::Session, &account, ssh(ALICE.0))).await;
+    let (_, session) = bench
+        .engine
+        .begin(&root(2), after(Hook::Session, &account, ssh(ALICE.0)))
+        .await;
     assert_eq!(session.state, State::Granted);
-    let (_, again) = bench.engine.begin(&root(3), after(Hook::Session, &account, ssh(ALICE.0))).await;
+    let (_, again) = bench
+        .engine
+        .begin(&root(3), after(Hook::Session, &account, ssh(ALICE.0)))
+        .await;
     assert_eq!(again.state, State::Denied, "a grant serves one session");
-    assert_eq!(bench.login(ssh(ALICE.0), &code).await.state, State::Denied, "a code serves once");
+    assert_eq!(
+        bench.login(ssh(ALICE.0), &code).await.state,
+        State::Denied,
+        "a code serves once"
+    );
     bench.clock.advance(30);
-    assert_eq!(bench.login(ssh(ALICE.0), &phone.code(START + 30)).await.state, State::Granted);
+    assert_eq!(
+        bench
+            .login(ssh(ALICE.0), &phone.code(START + 30))
+            .await
+            .state,
+        State::Granted
+    );
 }
 
 #[tokio::test]
@@ -38,12 +65,27 @@ async fn the_account_phase_takes_no_grant_of_another_user_service_or_caller() {
     bench.enroll(BOB.0).await;
     let granted = bench.login(ssh(ALICE.0), &phone.code(START)).await;
     let bobs = after(Hook::Account, &granted, ssh(BOB.0));
-    assert_eq!(bench.engine.begin(&root(1), bobs).await.1.state, State::Denied);
-    let sudo = Context { service: "sudo".into(), ..after(Hook::Account, &granted, ssh(ALICE.0)) };
-    assert_eq!(bench.engine.begin(&root(1), sudo).await.1.state, State::Denied);
-    let stranger = Caller { uid: BOB.1, connection: Connection::Peer(9) };
+    assert_eq!(
+        bench.engine.begin(&root(1), bobs).await.1.state,
+        State::Denied
+    );
+    let sudo = Context {
+        service: "sudo".into(),
+        ..after(Hook::Account, &granted, ssh(ALICE.0))
+    };
+    assert_eq!(
+        bench.engine.begin(&root(1), sudo).await.1.state,
+        State::Denied
+    );
+    let stranger = Caller {
+        uid: BOB.1,
+        connection: Connection::Peer(9),
+    };
     let stolen = after(Hook::Account, &granted, ssh(ALICE.0));
-    assert_eq!(bench.engine.begin(&stranger, stolen).await.1.state, State::Denied);
+    assert_eq!(
+        bench.engine.begin(&stranger, stolen).await.1.state,
+        State::Denied
+    );
 }
 
 #[tokio::test]
@@ -60,13 +102,38 @@ async fn a_public_key_alone_is_stopped_at_the_gate_unless_the_policy_asks_for_no
         ssh_auth_info: None,
         ..ssh(ALICE.0)
     };
-    assert_eq!(bench.engine.begin(&root(1), gate("192.0.2.1")).await.1.state, State::Denied);
-    let open = bench.engine.begin(&root(1), gate("::ffff:10.1.2.3")).await.1;
+    assert_eq!(
+        bench
+            .engine
+            .begin(&root(1), gate("192.0.2.1"))
+            .await
+            .1
+            .state,
+        State::Denied
+    );
+    let open = bench
+        .engine
+        .begin(&root(1), gate("::ffff:10.1.2.3"))
+        .await
+        .1;
     assert_eq!(open.state, State::NotRequired);
-    let session = Context { hook: Some(Hook::Session), grant: open.grant.clone(), ..gate("10.1.2.3") };
-    assert_eq!(bench.engine.begin(&root(1), session).await.1.state, State::Granted);
-    let without = Context { hook: Some(Hook::Session), ..gate("192.0.2.1") };
-    assert_eq!(bench.engine.begin(&root(1), without).await.1.state, State::Denied);
+    let session = Context {
+        hook: Some(Hook::Session),
+        grant: open.grant.clone(),
+        ..gate("10.1.2.3")
+    };
+    assert_eq!(
+        bench.engine.begin(&root(1), session).await.1.state,
+        State::Granted
+    );
+    let without = Context {
+        hook: Some(Hook::Session),
+        ..gate("192.0.2.1")
+    };
+    assert_eq!(
+        bench.engine.begin(&root(1), without).await.1.state,
+        State::Denied
+    );
 }
 
 /// What somebody sees of a login, without the session's id.
@@ -75,8 +142,14 @@ async fn transcript(bench: &Bench, context: Context, answer: &[u8]) -> Vec<Strin
     let (session, step) = bench.engine.begin(&caller, context).await;
     let mut seen = vec![format!("{:?} {:?}", step.state, step.messages)];
     if step.state == State::Continue {
-        let end = bench.engine.respond(&caller, &session, vec![answer.to_vec()]).await;
-        seen.push(format!("{:?} {:?} {:?}", end.state, end.messages, end.grant));
+        let end = bench
+            .engine
+            .respond(&caller, &session, vec![answer.to_vec()])
+            .await;
+        seen.push(format!(
+            "{:?} {:?} {:?}",
+            end.state, end.messages, end.grant
+        ));
     }
     seen
 }
@@ -85,18 +158,45 @@ async fn transcript(bench: &Bench, context: Context, answer: &[u8]) -> Vec<Strin
 async fn before_a_first_factor_nobody_can_tell_who_exists_who_is_enrolled_or_who_is_locked() {
     let bench = Bench::with_policy("[unenrolled]\naction = \"enroll\"\n");
     bench.enroll(ALICE.0).await;
-    let bare = |user: &str| Context { ssh_auth_info: None, service: "login".into(), rhost: None, ..ssh(user) };
+    let bare = |user: &str| Context {
+        ssh_auth_info: None,
+        service: "login".into(),
+        rhost: None,
+        ..ssh(user)
+    };
     let wrong = transcript(&bench, bare(ALICE.0), b"000000").await;
     assert_eq!(wrong.len(), 2);
     let long = "x".repeat(4096);
-    for user in [BOB.0, "no-such-user", "", "a\nb", "../etc/passwd", "a:b", &long] {
-        assert_eq!(transcript(&bench, bare(user), b"000000").await, wrong, "{user:?}");
+    for user in [
+        BOB.0,
+        "no-such-user",
+        "",
+        "a\nb",
+        "../etc/passwd",
+        "a:b",
+        &long,
+    ] {
+        assert_eq!(
+            transcript(&bench, bare(user), b"000000").await,
+            wrong,
+            "{user:?}"
+        );
     }
     for _ in 0..4 {
         bench.login(bare(ALICE.0), "111111").await;
     }
-    assert_eq!(transcript(&bench, bare(ALICE.0), b"000000").await, wrong, "throttled");
-    for answer in [&b""[..], b"1234567", "١٢٣٤٥٦".as_bytes(), b"\x08\n\r\x7FINCORRECT", &[b'1'; 1 << 20]] {
+    assert_eq!(
+        transcript(&bench, bare(ALICE.0), b"000000").await,
+        wrong,
+        "throttled"
+    );
+    for answer in [
+        &b""[..],
+        b"1234567",
+        "١٢٣٤٥٦".as_bytes(),
+        b"\x08\n\r\x7FINCORRECT",
+        &vec![b'1'; 1 << 20],
+    ] {
         assert_eq!(transcript(&bench, bare(ALICE.0), answer).await, wrong);
     }
 }
@@ -105,12 +205,25 @@ async fn before_a_first_factor_nobody_can_tell_who_exists_who_is_enrolled_or_who
 async fn answers_that_are_no_code_spend_no_attempt() {
     let bench = Bench::with_policy(REQUIRED);
     let phone = bench.enroll(ALICE.0).await;
-    for answer in ["", "correct horse", "\u{8}\n\r\u{7f}INCORRECT", "12345", "123456789"] {
+    for answer in [
+        "",
+        "correct horse",
+        "\u{8}\n\r\u{7f}INCORRECT",
+        "12345",
+        "123456789",
+    ] {
         assert_eq!(bench.login(ssh(ALICE.0), answer).await.state, State::Denied);
     }
     let shown = bench.engine.show_user(ALICE.0).await.unwrap();
-    assert!(shown.budgets.iter().all(|budget| budget.failures == 0), "{:?}", shown.budgets);
-    assert_eq!(bench.login(ssh(ALICE.0), &phone.code(START)).await.state, State::Granted);
+    assert!(
+        shown.budgets.iter().all(|budget| budget.failures == 0),
+        "{:?}",
+        shown.budgets
+    );
+    assert_eq!(
+        bench.login(ssh(ALICE.0), &phone.code(START)).await.state,
+        State::Granted
+    );
 }
 
 #[tokio::test]
@@ -120,23 +233,50 @@ async fn a_throttled_user_is_not_let_in_by_the_right_code_and_is_again_once_the_
     for wrong in ["000001", "000002", "000003"] {
         assert_eq!(bench.login(ssh(ALICE.0), wrong).await.state, State::Denied);
     }
-    assert_eq!(bench.login(ssh(ALICE.0), &phone.code(START)).await.state, State::Denied, "delayed");
+    assert_eq!(
+        bench.login(ssh(ALICE.0), &phone.code(START)).await.state,
+        State::Denied,
+        "delayed"
+    );
     bench.clock.advance(60);
-    assert_eq!(bench.login(ssh(ALICE.0), &phone.code(START + 60)).await.state, State::Granted);
+    assert_eq!(
+        bench
+            .login(ssh(ALICE.0), &phone.code(START + 60))
+            .await
+            .state,
+        State::Granted
+    );
 }
 
 #[tokio::test]
 async fn a_decoy_prompts_alike_refuses_the_right_code_and_spends_nothing() {
     let bench = Bench::with_policy(REQUIRED);
     let phone = bench.enroll(ALICE.0).await;
-    let decoy = Context { decoy: Some(true), ..ssh(ALICE.0) };
-    assert_eq!(transcript(&bench, decoy.clone(), phone.code(START).as_bytes()).await,
-        transcript(&bench, ssh(ALICE.0), b"000000").await);
-    let spent = |user: &mfad_protocol::UserInfo| user.budgets.iter().map(|budget| budget.failures).sum::<u32>();
+    let decoy = Context {
+        decoy: Some(true),
+        ..ssh(ALICE.0)
+    };
+    assert_eq!(
+        transcript(&bench, decoy.clone(), phone.code(START).as_bytes()).await,
+        transcript(&bench, ssh(ALICE.0), b"000000").await
+    );
+    let spent = |user: &mfad_protocol::UserInfo| {
+        user.budgets
+            .iter()
+            .map(|budget| budget.failures)
+            .sum::<u32>()
+    };
     let before = spent(&bench.engine.show_user(ALICE.0).await.unwrap());
     assert_eq!(bench.login(decoy, "123123").await.state, State::Denied);
-    assert_eq!(spent(&bench.engine.show_user(ALICE.0).await.unwrap()), before);
-    assert_eq!(bench.login(ssh(ALICE.0), &phone.code(START)).await.state, State::Granted, "the code is not spent");
+    assert_eq!(
+        spent(&bench.engine.show_user(ALICE.0).await.unwrap()),
+        before
+    );
+    assert_eq!(
+        bench.login(ssh(ALICE.0), &phone.code(START)).await.state,
+        State::Granted,
+        "the code is not spent"
+    );
 }
 
 #[tokio::test]
@@ -145,30 +285,69 @@ async fn a_dialogue_can_be_answered_by_nobody_else_and_once_only() {
     let phone = bench.enroll(ALICE.0).await;
     let (session, _) = bench.engine.begin(&root(1), ssh(ALICE.0)).await;
     let code = vec![phone.code(START).into_bytes()];
-    assert_eq!(bench.engine.respond(&root(2), &session, code.clone()).await.state, State::Denied);
-    assert_eq!(bench.engine.respond(&root(1), &session, code.clone()).await.state, State::Granted);
-    assert_eq!(bench.engine.respond(&root(1), &session, code.clone()).await.state, State::Denied);
+    assert_eq!(
+        bench
+            .engine
+            .respond(&root(2), &session, code.clone())
+            .await
+            .state,
+        State::Denied
+    );
+    assert_eq!(
+        bench
+            .engine
+            .respond(&root(1), &session, code.clone())
+            .await
+            .state,
+        State::Granted
+    );
+    assert_eq!(
+        bench
+            .engine
+            .respond(&root(1), &session, code.clone())
+            .await
+            .state,
+        State::Denied
+    );
     let (session, _) = bench.engine.begin(&root(1), ssh(ALICE.0)).await;
-    assert_eq!(bench.engine.respond(&root(1), &session, vec![]).await.state, State::Denied, "no answer");
+    assert_eq!(
+        bench.engine.respond(&root(1), &session, vec![]).await.state,
+        State::Denied,
+        "no answer"
+    );
 }
 
 #[tokio::test]
 async fn an_unprivileged_caller_can_only_ask_for_itself() {
     let bench = Bench::with_policy(REQUIRED);
     let phone = bench.enroll(ALICE.0).await;
-    let locker = |user: &str| Context { service: "swaylock".into(), rhost: None, ssh_auth_info: None, ..ssh(user) };
+    let locker = |user: &str| Context {
+        service: "swaylock".into(),
+        rhost: None,
+        ssh_auth_info: None,
+        ..ssh(user)
+    };
     for (uid, state) in [(BOB.1, State::Denied), (ALICE.1, State::Granted)] {
-        let caller = Caller { uid, connection: Connection::Peer(u64::from(uid)) };
+        let caller = Caller {
+            uid,
+            connection: Connection::Peer(u64::from(uid)),
+        };
         let (session, step) = bench.engine.begin(&caller, locker(ALICE.0)).await;
         assert_eq!(step.state, State::Continue);
-        let end = bench.engine.respond(&caller, &session, vec![phone.code(START).into_bytes()]).await;
+        let end = bench
+            .engine
+            .respond(&caller, &session, vec![phone.code(START).into_bytes()])
+            .await;
         assert_eq!(end.state, state, "uid {uid}");
     }
 }
 
 /// The phone that reads the secret shown in a login.
 fn phone_of(step: &Step) -> Phone {
-    let line = step.messages.iter().find_map(|message| message.text.split_once("into it: "));
+    let line = step
+        .messages
+        .iter()
+        .find_map(|message| message.text.split_once("into it: "));
     Phone::of(&line.unwrap().1.replace(' ', ""))
 }
 
@@ -176,26 +355,67 @@ fn phone_of(step: &Step) -> Phone {
 async fn enrollment_in_the_login_counts_only_once_the_whole_login_has_succeeded() {
     let bench = Bench::with_policy(ENROLL);
     let (session, offered) = bench.engine.begin(&root(1), ssh(ALICE.0)).await;
-    assert!(offered.messages.iter().all(|message| message.text.is_ascii() && !message.text.contains('\u{1b}')));
+    assert!(
+        offered
+            .messages
+            .iter()
+            .all(|message| message.text.is_ascii() && !message.text.contains('\u{1b}'))
+    );
     assert_eq!(offered.messages.last().unwrap().style, Style::Visible);
-    assert!(offered.messages.last().unwrap().text.ends_with("Verification code: "));
+    assert!(
+        offered
+            .messages
+            .last()
+            .unwrap()
+            .text
+            .ends_with("Verification code: ")
+    );
     let phone = phone_of(&offered);
-    let again = bench.engine.respond(&root(1), &session, vec![b"000000".to_vec()]).await;
-    assert_eq!(again.state, State::Continue, "a mistyped code may be typed again");
-    let granted = bench.engine.respond(&root(1), &session, vec![phone.code(START).into_bytes()]).await;
+    let again = bench
+        .engine
+        .respond(&root(1), &session, vec![b"000000".to_vec()])
+        .await;
+    assert_eq!(
+        again.state,
+        State::Continue,
+        "a mistyped code may be typed again"
+    );
+    let granted = bench
+        .engine
+        .respond(&root(1), &session, vec![phone.code(START).into_bytes()])
+        .await;
     assert_eq!(granted.state, State::Granted);
-    assert!(!bench.engine.show_user(ALICE.0).await.unwrap().enrolled, "pending until the account phase");
+    assert!(
+        !bench.engine.show_user(ALICE.0).await.unwrap().enrolled,
+        "pending until the account phase"
+    );
 
     // The first factor was wrong: no account phase. Reconnecting shows the same secret.
     let (session, offered) = bench.engine.begin(&root(2), ssh(ALICE.0)).await;
     assert_eq!(phone_of(&offered).code(START), phone.code(START));
-    let granted = bench.engine.respond(&root(2), &session, vec![phone.code(START).into_bytes()]).await;
-    let (_, account) = bench.engine.begin(&root(3), after(Hook::Account, &granted, ssh(ALICE.0))).await;
+    let granted = bench
+        .engine
+        .respond(&root(2), &session, vec![phone.code(START).into_bytes()])
+        .await;
+    let (_, account) = bench
+        .engine
+        .begin(&root(3), after(Hook::Account, &granted, ssh(ALICE.0)))
+        .await;
     assert_eq!(account.state, State::Granted);
     assert!(bench.engine.show_user(ALICE.0).await.unwrap().enrolled);
-    assert_eq!(bench.login(ssh(ALICE.0), &phone.code(START)).await.state, State::Denied, "its first code is spent");
+    assert_eq!(
+        bench.login(ssh(ALICE.0), &phone.code(START)).await.state,
+        State::Denied,
+        "its first code is spent"
+    );
     bench.clock.advance(30);
-    assert_eq!(bench.login(ssh(ALICE.0), &phone.code(START + 30)).await.state, State::Granted);
+    assert_eq!(
+        bench
+            .login(ssh(ALICE.0), &phone.code(START + 30))
+            .await
+            .state,
+        State::Granted
+    );
 }
 
 #[tokio::test]
@@ -209,41 +429,89 @@ async fn a_pending_enrollment_is_forgotten_after_15_minutes() {
 
 #[tokio::test]
 async fn those_without_a_factor_are_let_in_reminded_until_the_day_and_then_refused() {
-    let bench = Bench::with_policy("[unenrolled]\naction = \"allow\"\nuntil = 2027-01-16T00:00:00Z\n");
+    let bench =
+        Bench::with_policy("[unenrolled]\naction = \"allow\"\nuntil = 2027-01-16T00:00:00Z\n");
     let passed = bench.login(ssh(ALICE.0), "").await;
     assert_eq!(passed.state, State::NotRequired);
-    assert!(passed.messages[0].text.contains("2027-01-16"), "{:?}", passed.messages);
+    assert!(
+        passed.messages[0].text.contains("2027-01-16"),
+        "{:?}",
+        passed.messages
+    );
     bench.clock.advance(24 * 3600);
-    assert_eq!(bench.login(ssh(ALICE.0), "123456").await.state, State::Denied);
+    assert_eq!(
+        bench.login(ssh(ALICE.0), "123456").await.state,
+        State::Denied
+    );
 }
 
 #[tokio::test]
 async fn backup_codes_serve_once_each_and_say_how_many_are_left() {
     let bench = Bench::with_policy(REQUIRED);
     bench.enroll(ALICE.0).await;
-    let offer = bench.engine.enroll_user(&root(0), ALICE.0, "backup-codes", EnrollmentOptions::default()).await.unwrap();
+    let offer = bench
+        .engine
+        .enroll_user(
+            &root(0),
+            ALICE.0,
+            "backup-codes",
+            EnrollmentOptions::default(),
+        )
+        .await
+        .unwrap();
     let codes = offer.codes.unwrap();
     assert_eq!(codes.len(), 10);
     let granted = bench.login(ssh(ALICE.0), &codes[3].to_lowercase()).await;
     assert_eq!(granted.state, State::Granted);
     assert_eq!(granted.messages[0].text, "9 backup codes left.");
-    assert_eq!(bench.login(ssh(ALICE.0), &codes[3]).await.state, State::Denied);
-    assert_eq!(bench.login(ssh(ALICE.0), &codes[4]).await.state, State::Granted);
+    assert_eq!(
+        bench.login(ssh(ALICE.0), &codes[3]).await.state,
+        State::Denied
+    );
+    assert_eq!(
+        bench.login(ssh(ALICE.0), &codes[4]).await.state,
+        State::Granted
+    );
 }
 
 #[tokio::test]
 async fn two_factors_of_two_kinds_where_the_policy_wants_two() {
-    let bench = Bench::with_policy("[[rule]]\nname = \"two\"\nwhen = {}\nrequire = { any = [\"totp\", \"backup-codes\"], count = 2 }\n");
+    let bench = Bench::with_policy(
+        "[[rule]]\nname = \"two\"\nwhen = {}\nrequire = { any = [\"totp\", \"backup-codes\"], count = 2 }\n",
+    );
     let phone = bench.enroll(ALICE.0).await;
-    let codes = bench.engine.enroll_user(&root(0), ALICE.0, "backup-codes", EnrollmentOptions::default()).await.unwrap().codes.unwrap();
+    let codes = bench
+        .engine
+        .enroll_user(
+            &root(0),
+            ALICE.0,
+            "backup-codes",
+            EnrollmentOptions::default(),
+        )
+        .await
+        .unwrap()
+        .codes
+        .unwrap();
     let (session, _) = bench.engine.begin(&root(1), ssh(ALICE.0)).await;
-    let first = bench.engine.respond(&root(1), &session, vec![phone.code(START).into_bytes()]).await;
+    let first = bench
+        .engine
+        .respond(&root(1), &session, vec![phone.code(START).into_bytes()])
+        .await;
     assert_eq!(first.state, State::Continue);
-    let second = bench.engine.respond(&root(1), &session, vec![codes[0].clone().into_bytes()]).await;
+    let second = bench
+        .engine
+        .respond(&root(1), &session, vec![codes[0].clone().into_bytes()])
+        .await;
     assert_eq!(second.state, State::Granted);
     let (session, _) = bench.engine.begin(&root(1), ssh(ALICE.0)).await;
-    bench.engine.respond(&root(1), &session, vec![codes[1].clone().into_bytes()]).await;
-    let same_kind = bench.engine.respond(&root(1), &session, vec![codes[2].clone().into_bytes()]).await;
+    bench
+        .engine
+        .respond(&root(1), &session, vec![codes[1].clone().into_bytes()])
+        .await;
+    let same_kind = bench
+        .engine
+        .respond(&root(1), &session, vec![codes[2].clone().into_bytes()])
+        .await;
     assert_eq!(same_kind.state, State::Denied);
 }
 
@@ -255,18 +523,42 @@ async fn the_prompt_tells_a_proven_owner_when_the_next_code_comes() {
     bench.clock.advance(18);
     let prompt = |step: Step| step.messages.last().unwrap().text.clone();
     let (_, proven) = bench.engine.begin(&root(1), ssh(ALICE.0)).await;
-    assert_eq!(prompt(proven), "This code has been used; the next one comes in 12 s. Verification code: ");
-    let sudo = Context { service: "sudo".into(), rhost: None, ssh_auth_info: None, real_uid: Some(ALICE.1), ..ssh(ALICE.0) };
-    assert!(prompt(bench.engine.begin(&root(1), sudo).await.1).starts_with("This code has been used"));
-    let stranger = Context { ssh_auth_info: None, after_password: Some(true), ..ssh(ALICE.0) };
-    assert_eq!(prompt(bench.engine.begin(&root(1), stranger).await.1), "Verification code: ");
+    assert_eq!(
+        prompt(proven),
+        "This code has been used; the next one comes in 12 s. Verification code: "
+    );
+    let sudo = Context {
+        service: "sudo".into(),
+        rhost: None,
+        ssh_auth_info: None,
+        real_uid: Some(ALICE.1),
+        ..ssh(ALICE.0)
+    };
+    assert!(
+        prompt(bench.engine.begin(&root(1), sudo).await.1).starts_with("This code has been used")
+    );
+    let stranger = Context {
+        ssh_auth_info: None,
+        after_password: Some(true),
+        ..ssh(ALICE.0)
+    };
+    assert_eq!(
+        prompt(bench.engine.begin(&root(1), stranger).await.1),
+        "Verification code: "
+    );
 }
 
 #[tokio::test]
 async fn another_protocol_is_refused_as_unavailable() {
     let bench = Bench::with_policy(REQUIRED);
-    let context = Context { protocol: 99, ..ssh(ALICE.0) };
-    assert_eq!(bench.engine.begin(&root(1), context).await.1.state, State::Unavailable);
+    let context = Context {
+        protocol: 99,
+        ..ssh(ALICE.0)
+    };
+    assert_eq!(
+        bench.engine.begin(&root(1), context).await.1.state,
+        State::Unavailable
+    );
 }
 
 #[tokio::test]
@@ -274,8 +566,21 @@ async fn an_expired_password_is_changed_on_the_grant_of_the_login_that_found_it(
     let bench = Bench::with_policy(REQUIRED);
     let phone = bench.enroll(ALICE.0).await;
     let granted = bench.login(ssh(ALICE.0), &phone.code(START)).await;
-    let change = Context { hook: Some(Hook::Password), grant: granted.grant, ..ssh(ALICE.0) };
-    assert_eq!(bench.engine.begin(&root(1), change).await.1.state, State::Granted);
-    let without = Context { hook: Some(Hook::Password), ..ssh(ALICE.0) };
-    assert_eq!(bench.engine.begin(&root(1), without).await.1.state, State::Continue);
+    let change = Context {
+        hook: Some(Hook::Password),
+        grant: granted.grant,
+        ..ssh(ALICE.0)
+    };
+    assert_eq!(
+        bench.engine.begin(&root(1), change).await.1.state,
+        State::Granted
+    );
+    let without = Context {
+        hook: Some(Hook::Password),
+        ..ssh(ALICE.0)
+    };
+    assert_eq!(
+        bench.engine.begin(&root(1), without).await.1.state,
+        State::Continue
+    );
 }

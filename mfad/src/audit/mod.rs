@@ -105,10 +105,16 @@ mod tests {
             detail: None,
         };
         let json = record.json();
-        assert!(json.chars().all(|c| !c.is_control() && c != '\u{202E}'), "{json}");
+        assert!(
+            json.chars().all(|c| !c.is_control() && c != '\u{202E}'),
+            "{json}"
+        );
         assert!(json.len() < 1000, "{}", json.len());
         let read: serde_json::Value = serde_json::from_str(&json).unwrap();
-        assert_eq!(read["user"], "x\u{FFFD}Sep  1 sshd[1]: Accepted \u{FFFD}\" \u{FFFD}[2J");
+        assert_eq!(
+            read["user"],
+            "x\u{FFFD}Sep  1 sshd[1]: Accepted \u{FFFD}\" \u{FFFD}[2J"
+        );
         assert_eq!(read.get("rhost"), None);
     }
 }

@@ -50,15 +50,27 @@ impl Trail {
     pub fn to(path: impl AsRef<Path>) -> Self {
         let (sender, receiver) = sync_channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
-        let mut line = Line { path: path.as_ref().to_owned(), logger: None, lost: Arc::clone(&lost) };
+        let mut line = Line {
+            path: path.as_ref().to_owned(),
+            logger: None,
+            lost: Arc::clone(&lost),
+        };
         // Without a thread every record counts as lost, and the store still has them.
-        let started = std::thread::Builder::new().name("mfad-syslog".into()).spawn(move || line.serve(&receiver));
-        Self { queue: started.is_ok().then_some(sender), lost }
+        let started = std::thread::Builder::new()
+            .name("mfad-syslog".into())
+            .spawn(move || line.serve(&receiver));
+        Self {
+            queue: started.is_ok().then_some(sender),
+            lost,
+        }
     }
 
     /// Queues a record. Never waits; a record that finds no room is counted as lost.
     pub fn send(&self, record: &Record) {
-        let sent = self.queue.as_ref().is_some_and(|queue| queue.try_send((severity(record), record.json())).is_ok());
+        let sent = self
+            .queue
+            .as_ref()
+            .is_some_and(|queue| queue.try_send((severity(record), record.json())).is_ok());
         if !sent {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
@@ -75,10 +87,14 @@ fn severity(record: &Record) -> Severity {
     match (record.event, record.outcome.as_str()) {
         (Event::Alarm, _) => Severity::Alert,
         (_, "unavailable") | (Event::Configuration, "refused" | "kept") => Severity::Error,
-        (_, "wrong" | "replayed" | "delayed" | "exhausted" | "source-limited" | "not-evaluated" | "denied") => {
-            Severity::Warning
+        (
+            _,
+            "wrong" | "replayed" | "delayed" | "exhausted" | "source-limited" | "not-evaluated"
+            | "denied",
+        ) => Severity::Warning,
+        (Event::Enrollment | Event::Administration | Event::Configuration, _) | (_, "granted") => {
+            Severity::Notice
         }
-        (Event::Enrollment | Event::Administration | Event::Configuration, _) | (_, "granted") => Severity::Notice,
         (Event::Authentication | Event::Login, _) => Severity::Info,
     }
 }
@@ -119,7 +135,10 @@ impl Line {
             return true;
         }
         self.logger = connect(&self.path).ok();
-        let sent = self.logger.as_mut().is_some_and(|logger| write(logger, severity, text).is_ok());
+        let sent = self
+            .logger
+            .as_mut()
+            .is_some_and(|logger| write(logger, severity, text).is_ok());
         if !sent {
             self.logger = None;
         }
@@ -172,7 +191,9 @@ mod tests {
 
     fn listen(path: &Path) -> UnixDatagram {
         let socket = UnixDatagram::bind(path).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        socket
+            .set_read_timeout(Some(Duration::from_secs(5)))
+            .unwrap();
         socket
     }
 
@@ -191,8 +212,14 @@ mod tests {
         trail.send(&record("x\nSep  1 00:00:00 sshd[1]: Accepted", "wrong"));
         let line = receive(&socket);
         assert!(!line.contains('\n'), "{line}");
-        assert!(line.starts_with("<84>"), "authpriv (10) and warning (4): {line}");
-        assert!(line.contains(&format!(" mfad[{}]: {{\"time\":1,", std::process::id())), "{line}");
+        assert!(
+            line.starts_with("<84>"),
+            "authpriv (10) and warning (4): {line}"
+        );
+        assert!(
+            line.contains(&format!(" mfad[{}]: {{\"time\":1,", std::process::id())),
+            "{line}"
+        );
     }
 
     #[test]
@@ -227,12 +254,19 @@ mod tests {
             trail.send(&record("alice", "granted"));
         }
         assert!(trail.lost() > 0);
-        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+        assert!(
+            start.elapsed() < Duration::from_secs(5),
+            "{:?}",
+            start.elapsed()
+        );
     }
 
     #[test]
     fn alarms_are_alerts() {
-        let alarm = Record { event: Event::Alarm, ..record("alice", "failures") };
+        let alarm = Record {
+            event: Event::Alarm,
+            ..record("alice", "failures")
+        };
         assert_eq!(severity(&alarm), Severity::Alert);
         assert_eq!(severity(&record("alice", "unavailable")), Severity::Error);
     }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use mfad_protocol::{AuditQuery, DaemonStatus, EnrollmentOffer, EnrollmentOptions, ReloadReport, UserInfo};
+use mfad_protocol::{
+    AuditQuery, DaemonStatus, EnrollmentOffer, EnrollmentOptions, ReloadReport, UserInfo,
+};
 use zbus::{Connection, interface, message::Header};
 
 use super::{caller::administrator, error::Error};
@@ -73,7 +75,11 @@ impl Administration {
     ) -> Result<EnrollmentOffer, Error> {
         let caller = administrator(bus, &header).await?;
         let _busy = self.core.busy();
-        Ok(self.core.engine()?.enroll_user(&caller, &user, &kind, options).await?)
+        Ok(self
+            .core
+            .engine()?
+            .enroll_user(&caller, &user, &kind, options)
+            .await?)
     }
 
     /// Removes a user's factor, named by its id or name.
@@ -86,7 +92,11 @@ impl Administration {
     ) -> Result<(), Error> {
         let caller = administrator(bus, &header).await?;
         let _busy = self.core.busy();
-        Ok(self.core.engine()?.remove_credential_of(&caller, &user, &credential).await?)
+        Ok(self
+            .core
+            .engine()?
+            .remove_credential_of(&caller, &user, &credential)
+            .await?)
     }
 
     /// Clears a user's delays and failures; with `clock`, codes count again after a clock that had run ahead.
@@ -99,7 +109,11 @@ impl Administration {
     ) -> Result<(), Error> {
         let caller = administrator(bus, &header).await?;
         let _busy = self.core.busy();
-        Ok(self.core.engine()?.unlock_user(&caller, &user, clock).await?)
+        Ok(self
+            .core
+            .engine()?
+            .unlock_user(&caller, &user, clock)
+            .await?)
     }
 
     /// Takes every factor of a user away.

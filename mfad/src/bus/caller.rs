@@ -14,19 +14,29 @@ use crate::session::{Caller, Connection};
 
 /// polkit action for administrative acts by somebody who is not root.
 const ACTION: &str = "org.mfad.administer";
+/// `CheckAuthorization` may ask the person for an administrator's password.
+const ALLOW_USER_INTERACTION: u32 = 1;
 
 /// The caller of a method that came over the system bus.
 pub async fn on_bus(bus: &Bus, header: &Header<'_>) -> Result<Caller, Error> {
-    let sender = header.sender().ok_or_else(|| Error::Denied("a call without a sender is not served".into()))?;
+    let sender = header
+        .sender()
+        .ok_or_else(|| Error::Denied("a call without a sender is not served".into()))?;
     let uid = uid_of(bus, sender).await?;
-    Ok(Caller { uid, connection: Connection::Bus(sender.to_string()) })
+    Ok(Caller {
+        uid,
+        connection: Connection::Bus(sender.to_string()),
+    })
 }
 
 /// A sender that has left the bus has no uid any more: refused, never taken for root (polkit CVE-2021-3560).
 async fn uid_of(bus: &Bus, sender: &UniqueName<'_>) -> Result<u32, Error> {
     let gone = |_| Error::Denied("the caller left the bus before it could be identified".into());
     let proxy = DBusProxy::new(bus).await.map_err(Error::ZBus)?;
-    proxy.get_connection_unix_user(BusName::Unique(sender.as_ref())).await.map_err(gone)
+    proxy
+        .get_connection_unix_user(BusName::Unique(sender.as_ref()))
+        .await
+        .map_err(gone)
 }
 
 /// The caller, if it may administer: root, or whom polkit lets (asking for an administrator's password).
@@ -35,15 +45,21 @@ pub async fn administrator(bus: &Bus, header: &Header<'_>) -> Result<Caller, Err
     if caller.is_root() || polkit_allows(bus, header).await {
         return Ok(caller);
     }
-    Err(Error::Denied("this needs an administrator: run it with sudo".into()))
+    Err(Error::Denied(
+        "this needs an administrator: run it with sudo".into(),
+    ))
 }
 
 /// Asks polkit about the sender's bus connection, letting it ask the person. No polkit, no agent, no answer: no.
 async fn polkit_allows(bus: &Bus, header: &Header<'_>) -> bool {
-    let Some(sender) = header.sender() else { return false };
-    let subject = ("system-bus-name", HashMap::from([("name", Variant::from(sender.as_str()))]));
+    let Some(sender) = header.sender() else {
+        return false;
+    };
+    let subject = (
+        "system-bus-name",
+        HashMap::from([("name", Variant::from(sender.as_str()))]),
+    );
     let details: HashMap<&str, &str> = HashMap::new();
-    const ALLOW_USER_INTERACTION: u32 = 1;
     let reply = bus
         .call_method(
             Some("org.freedesktop.PolicyKit1"),

@@ -46,7 +46,11 @@ impl Enrollment {
     ) -> Result<EnrollmentOffer, Error> {
         let caller = on_bus(bus, &header).await?;
         let _busy = self.core.busy();
-        Ok(self.core.engine()?.offer_own(&caller, &kind, options, &grant).await?)
+        Ok(self
+            .core
+            .engine()?
+            .offer_own(&caller, &kind, options, &grant)
+            .await?)
     }
 
     /// Keeps an offered factor once its owner has proven it.
@@ -60,7 +64,11 @@ impl Enrollment {
     ) -> Result<CredentialInfo, Error> {
         let caller = on_bus(bus, &header).await?;
         let _busy = self.core.busy();
-        Ok(self.core.engine()?.confirm_own(&caller, &offer, &code).await?)
+        Ok(self
+            .core
+            .engine()?
+            .confirm_own(&caller, &offer, &code)
+            .await?)
     }
 
     /// Forgets an offered factor.
@@ -85,7 +93,11 @@ impl Enrollment {
     ) -> Result<(), Error> {
         let caller = on_bus(bus, &header).await?;
         let _busy = self.core.busy();
-        Ok(self.core.engine()?.remove_own(&caller, &credential, &grant).await?)
+        Ok(self
+            .core
+            .engine()?
+            .remove_own(&caller, &credential, &grant)
+            .await?)
     }
 
     /// Renames a factor.
@@ -98,6 +110,10 @@ impl Enrollment {
     ) -> Result<(), Error> {
         let caller = on_bus(bus, &header).await?;
         let _busy = self.core.busy();
-        Ok(self.core.engine()?.rename_own(&caller, &credential, &name).await?)
+        Ok(self
+            .core
+            .engine()?
+            .rename_own(&caller, &credential, &name)
+            .await?)
     }
 }

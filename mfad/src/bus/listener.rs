@@ -72,11 +72,23 @@ pub struct Listener {
 
 impl Listener {
     /// Takes a bound socket. `owner` is whom [`Door::Pam`] lets in.
-    pub fn new(socket: StdListener, door: Door, core: Arc<Core>, owner: u32) -> std::io::Result<Self> {
+    pub fn new(
+        socket: StdListener,
+        door: Door,
+        core: Arc<Core>,
+        owner: u32,
+    ) -> std::io::Result<Self> {
         socket.set_nonblocking(true)?;
         let socket = UnixListener::from_std(socket)?;
         let slots = Arc::new(Semaphore::new(door.capacity()));
-        Ok(Self { socket, door, core, slots, held: Arc::default(), owner })
+        Ok(Self {
+            socket,
+            door,
+            core,
+            slots,
+            held: Arc::default(),
+            owner,
+        })
     }
 
     /// Accepts until told to stop. Peers that wait in the backlog then are the next daemon's.
@@ -95,13 +107,19 @@ impl Listener {
 
     /// Serves a peer, or hangs up: when it may not, when there are too many, or when its uid has enough.
     fn admit(&self, stream: UnixStream) {
-        let Ok(credentials) = stream.peer_cred() else { return };
+        let Ok(credentials) = stream.peer_cred() else {
+            return;
+        };
         let uid = credentials.uid();
         if self.door == Door::Pam && uid != 0 && uid != self.owner {
             return;
         }
-        let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else { return };
-        let Some(share) = Share::take(&self.held, uid, self.door.share()) else { return };
+        let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
+            return;
+        };
+        let Some(share) = Share::take(&self.held, uid, self.door.share()) else {
+            return;
+        };
         let connection = Connection::Peer(NEXT_PEER.fetch_add(1, Ordering::Relaxed));
         // In tests the PAM door's owner stands in for root.
         let uid = if self.door == Door::Pam { 0 } else { uid };
@@ -144,7 +162,10 @@ impl Share {
             return None;
         }
         *count += 1;
-        Some(Self { held: Arc::clone(held), uid })
+        Some(Self {
+            held: Arc::clone(held),
+            uid,
+        })
     }
 }
 

@@ -5,12 +5,7 @@
 use std::{os::unix::net::UnixStream, path::PathBuf, sync::Arc, time::Duration};
 
 use mfad_protocol::names;
-use zbus::{
-    Connection as Bus,
-    connection::Builder,
-    fdo::DBusProxy,
-    names::WellKnownName,
-};
+use zbus::{Connection as Bus, connection::Builder, fdo::DBusProxy, names::WellKnownName};
 
 use super::{
     administration::Administration,
@@ -27,15 +22,21 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Connects, serves the three interfaces, and only then asks for the name, so that whoever activated the daemon finds
 /// them there.
 pub async fn connect(core: &Arc<Core>, socket: &PathBuf) -> zbus::Result<Bus> {
-    let stream = UnixStream::connect(socket).map_err(|error| zbus::Error::InputOutput(Arc::new(error)))?;
+    let stream =
+        UnixStream::connect(socket).map_err(|error| zbus::Error::InputOutput(Arc::new(error)))?;
     let building = Builder::unix_stream(stream)
-        .serve_at(names::OBJECT, Authentication::new(Arc::clone(core), Whence::Bus))
+        .serve_at(
+            names::OBJECT,
+            Authentication::new(Arc::clone(core), Whence::Bus),
+        )
         .serve_at(names::OBJECT, Enrollment::new(Arc::clone(core)))
         .serve_at(names::OBJECT, Administration::new(Arc::clone(core)))
         .name(names::BUS_NAME)
         .build();
     let late = |_| zbus::Error::Failure("the system bus does not answer".to_owned());
-    tokio::time::timeout(PATIENCE, building).await.map_err(late)?
+    tokio::time::timeout(PATIENCE, building)
+        .await
+        .map_err(late)?
 }
 
 /// Stays on the bus, for as long as the daemon runs, beginning with the connection that there is already.
@@ -66,8 +67,12 @@ pub async fn stay(
 
 /// A dialogue dies with the connection that began it: on the bus, when its unique name goes away.
 async fn watch_callers(core: &Core, bus: &Bus) {
-    let Ok(proxy) = DBusProxy::new(bus).await else { return };
-    let Ok(mut changes) = proxy.receive_name_owner_changed().await else { return };
+    let Ok(proxy) = DBusProxy::new(bus).await else {
+        return;
+    };
+    let Ok(mut changes) = proxy.receive_name_owner_changed().await else {
+        return;
+    };
     while let Some(change) = next(&mut changes).await {
         if let Ok(change) = change.args()
             && change.new_owner.is_none()
@@ -84,7 +89,9 @@ async fn next<S: zbus::export::futures_core::Stream + Unpin>(stream: &mut S) -> 
 
 /// Gives the name up, so that the bus sends no more calls here, and waits until all that it has sent have arrived.
 pub async fn leave(bus: &Bus) {
-    let Ok(name) = WellKnownName::try_from(names::BUS_NAME) else { return };
+    let Ok(name) = WellKnownName::try_from(names::BUS_NAME) else {
+        return;
+    };
     let leaving = async {
         let _released = bus.release_name(name).await;
         // The bus answers in order: what it sent us before this reply is in our queue when the reply is.

@@ -14,11 +14,7 @@ use nix::{
     cmsg_space,
     sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg},
 };
-use tokio::{
-    io::Interest,
-    net::UnixStream,
-    sync::oneshot,
-};
+use tokio::{io::Interest, net::UnixStream, sync::oneshot};
 use zbus::{
     connection::socket::{ReadHalf, Socket, Split, WriteHalf},
     export::async_trait::async_trait,
@@ -49,7 +45,11 @@ impl Socket for Peer {
 
     fn split(self) -> Split<Reader, Writer> {
         let stream = Arc::new(self.stream);
-        let reader = Reader { stream: Arc::clone(&stream), header: Header::default(), _gone: self.gone };
+        let reader = Reader {
+            stream: Arc::clone(&stream),
+            header: Header::default(),
+            _gone: self.gone,
+        };
         Split::new(reader, Writer { stream })
     }
 }
@@ -73,7 +73,11 @@ struct Header {
 impl Header {
     /// How many bytes may be read next without passing into another message's header.
     fn next_read(&self) -> usize {
-        if self.rest > 0 { self.rest } else { FIXED_HEADER - self.fixed.len() }
+        if self.rest > 0 {
+            self.rest
+        } else {
+            FIXED_HEADER - self.fixed.len()
+        }
     }
 
     /// Takes note of bytes read; an error if they announce too large a message.
@@ -107,7 +111,9 @@ fn announced(fixed: &[u8]) -> Option<usize> {
         };
         usize::try_from(value).ok()
     };
-    let header = FIXED_HEADER.checked_add(word(12)?)?.checked_next_multiple_of(8)?;
+    let header = FIXED_HEADER
+        .checked_add(word(12)?)?
+        .checked_next_multiple_of(8)?;
     header.checked_add(word(4)?)
 }
 
@@ -119,8 +125,12 @@ fn refused(why: &str) -> io::Error {
 impl ReadHalf for Reader {
     async fn recvmsg(&mut self, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
         let wanted = buffer.len().min(self.header.next_read());
-        let (length, descriptors) =
-            self.stream.async_io(Interest::READABLE, || receive(&self.stream, &mut buffer[..wanted])).await?;
+        let (length, descriptors) = self
+            .stream
+            .async_io(Interest::READABLE, || {
+                receive(&self.stream, &mut buffer[..wanted])
+            })
+            .await?;
         self.header.follow(&buffer[..length])?;
         Ok((length, descriptors))
     }
@@ -140,7 +150,10 @@ fn receive(stream: &UnixStream, buffer: &mut [u8]) -> io::Result<(usize, Vec<Own
     for control in message.cmsgs()? {
         if let ControlMessageOwned::ScmRights(raw) = control {
             // SAFETY: the kernel has just installed these descriptors for this call, and nobody else knows them.
-            descriptors.extend(raw.into_iter().map(|raw| unsafe { OwnedFd::from_raw_fd(raw) }));
+            descriptors.extend(
+                raw.into_iter()
+                    .map(|raw| unsafe { OwnedFd::from_raw_fd(raw) }),
+            );
         }
     }
     Ok((length, descriptors))
@@ -154,7 +167,11 @@ pub(super) struct Writer {
 
 #[async_trait]
 impl WriteHalf for Writer {
-    async fn sendmsg(&mut self, buffer: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<usize> {
+    async fn sendmsg(
+        &mut self,
+        buffer: &[u8],
+        descriptors: &[BorrowedFd<'_>],
+    ) -> io::Result<usize> {
         // A login step carries no descriptors from the daemon to the module.
         if !descriptors.is_empty() {
             return Err(refused("the daemon sends no descriptors"));
@@ -163,7 +180,13 @@ impl WriteHalf for Writer {
             .async_io(Interest::WRITABLE, || {
                 let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
                 let none: &[ControlMessage<'_>] = &[];
-                Ok(sendmsg::<()>(self.stream.as_raw_fd(), &[IoSlice::new(buffer)], none, flags, None)?)
+                Ok(sendmsg::<()>(
+                    self.stream.as_raw_fd(),
+                    &[IoSlice::new(buffer)],
+                    none,
+                    flags,
+                    None,
+                )?)
             })
             .await
     }
@@ -183,7 +206,13 @@ mod tests {
     use super::*;
 
     fn fixed(endian: u8, body: u32, fields: u32) -> Vec<u8> {
-        let word = |value: u32| if endian == b'l' { value.to_le_bytes() } else { value.to_be_bytes() };
+        let word = |value: u32| {
+            if endian == b'l' {
+                value.to_le_bytes()
+            } else {
+                value.to_be_bytes()
+            }
+        };
         let mut header = vec![endian, 1, 0, 1];
         header.extend(word(body));
         header.extend(word(1));
@@ -203,7 +232,11 @@ mod tests {
     fn a_message_over_the_limit_is_refused_by_its_header() {
         let mut header = Header::default();
         assert!(header.follow(&fixed(b'l', 100 << 20, 0)).is_err());
-        assert!(Header::default().follow(&fixed(b'l', u32::MAX, u32::MAX)).is_err());
+        assert!(
+            Header::default()
+                .follow(&fixed(b'l', u32::MAX, u32::MAX))
+                .is_err()
+        );
         assert!(Header::default().follow(&fixed(b'B', 64, 64)).is_ok());
     }
 

@@ -79,19 +79,29 @@ mod tests {
     #[test]
     fn codes_may_be_grouped() {
         for typed in ["123456", "123 456", " 123-456 ", "12 34 56"] {
-            assert_eq!(Answer::sort(typed.as_bytes()), Answer::Code("123456".into()), "{typed}");
+            assert_eq!(
+                Answer::sort(typed.as_bytes()),
+                Answer::Code("123456".into()),
+                "{typed}"
+            );
         }
         assert_eq!(Answer::sort(b"00123456"), Answer::Code("00123456".into()));
     }
 
     #[test]
     fn backup_codes_may_be_grouped_and_of_either_case() {
-        assert_eq!(Answer::sort(b"abcd-EFGH-ijkl-2345"), Answer::Backup("ABCDEFGHIJKL2345".into()));
+        assert_eq!(
+            Answer::sort(b"abcd-EFGH-ijkl-2345"),
+            Answer::Backup("ABCDEFGHIJKL2345".into())
+        );
     }
 
     #[test]
     fn two_codes_resynchronise() {
-        assert_eq!(Answer::sort(b"123456 654321"), Answer::TwoCodes("123456".into(), "654321".into()));
+        assert_eq!(
+            Answer::sort(b"123456 654321"),
+            Answer::TwoCodes("123456".into(), "654321".into())
+        );
     }
 
     #[test]

@@ -40,7 +40,10 @@ impl Set {
     pub fn generate(keyring: &Keyring) -> Result<(Self, Codes, Vec<[u8; 32]>), FactorError> {
         let mut salt = [0; SALT_LENGTH];
         getrandom::fill(&mut salt).map_err(|_| FactorError::Randomness)?;
-        let set = Self { pepper: keyring.newest(), salt };
+        let set = Self {
+            pepper: keyring.newest(),
+            salt,
+        };
         let mut codes = Zeroizing::new(Vec::with_capacity(COUNT));
         let mut digests = Vec::with_capacity(COUNT);
         for _ in 0..COUNT {
@@ -53,41 +56,61 @@ impl Set {
 
     /// A set that nobody holds a code of.
     pub fn decoy(keyring: &Keyring) -> Self {
-        Self { pepper: keyring.newest(), salt: [0; SALT_LENGTH] }
+        Self {
+            pepper: keyring.newest(),
+            salt: [0; SALT_LENGTH],
+        }
     }
 
     /// Seals the record for the store.
     pub fn seal(&self, keyring: &Keyring, identity: &Identity) -> Result<Vec<u8>, FactorError> {
         let mut record = Zeroizing::new(vec![RECORD_VERSION, self.pepper]);
         record.extend_from_slice(&self.salt);
-        keyring.seal(identity, &record).map_err(|error| FactorError::Key(error.to_string()))
+        keyring
+            .seal(identity, &record)
+            .map_err(|error| FactorError::Key(error.to_string()))
     }
 
     /// Opens what [`Set::seal`] made.
-    pub fn open(keyring: &Keyring, identity: &Identity, sealed: &[u8]) -> Result<Self, FactorError> {
-        let record = keyring.open(identity, sealed).map_err(|error| FactorError::Key(error.to_string()))?;
-        let [RECORD_VERSION, pepper, salt @ ..] = record.as_slice() else { return Err(FactorError::Record) };
+    pub fn open(
+        keyring: &Keyring,
+        identity: &Identity,
+        sealed: &[u8],
+    ) -> Result<Self, FactorError> {
+        let record = keyring
+            .open(identity, sealed)
+            .map_err(|error| FactorError::Key(error.to_string()))?;
+        let [RECORD_VERSION, pepper, salt @ ..] = record.as_slice() else {
+            return Err(FactorError::Record);
+        };
         let salt = salt.try_into().map_err(|_| FactorError::Record)?;
-        Ok(Self { pepper: *pepper, salt })
+        Ok(Self {
+            pepper: *pepper,
+            salt,
+        })
     }
 
     /// The digest of a code (16 base32 characters). Takes about 35 ms and 19 MiB: run it where it blocks nobody, and
     /// bound how many run at once.
     pub fn digest(&self, keyring: &Keyring, code: &str) -> Result<[u8; 32], FactorError> {
-        let params = Params::new(MEMORY_KIB, PASSES, 1, Some(32)).map_err(|_| FactorError::Record)?;
+        let params =
+            Params::new(MEMORY_KIB, PASSES, 1, Some(32)).map_err(|_| FactorError::Record)?;
         let mut hash = Zeroizing::new([0; 32]);
         Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
             .hash_password_into(code.as_bytes(), &self.salt, hash.as_mut())
             .map_err(|_| FactorError::Record)?;
-        keyring
-            .pepper(self.pepper, hash.as_ref())
-            .ok_or_else(|| FactorError::Key(format!("key {} of the backup codes is gone", self.pepper)))
+        keyring.pepper(self.pepper, hash.as_ref()).ok_or_else(|| {
+            FactorError::Key(format!("key {} of the backup codes is gone", self.pepper))
+        })
     }
 }
 
 /// A code grouped for reading and typing: `ABCD-EFGH-IJKL-MNOP`.
 pub fn grouped(code: &str) -> String {
-    let groups: Vec<&str> = (0..code.len()).step_by(4).map(|at| &code[at..code.len().min(at + 4)]).collect();
+    let groups: Vec<&str> = (0..code.len())
+        .step_by(4)
+        .map(|at| &code[at..code.len().min(at + 4)])
+        .collect();
     groups.join("-")
 }
 
@@ -95,7 +118,10 @@ fn random_code() -> Result<String, FactorError> {
     let mut bytes = Zeroizing::new([0_u8; BACKUP_LENGTH]);
     getrandom::fill(bytes.as_mut()).map_err(|_| FactorError::Randomness)?;
     // 256 is a multiple of 32, so that the remainder favours no letter.
-    Ok(bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect())
+    Ok(bytes
+        .iter()
+        .map(|byte| char::from(ALPHABET[usize::from(byte % 32)]))
+        .collect())
 }
 
 /// An answer's digest, to be compared with all that is left of a person's set.
@@ -109,7 +135,10 @@ pub struct BackupGuess {
 impl BackupGuess {
     /// A guess of `digest`.
     pub fn new(digest: [u8; 32], allowed: bool) -> Self {
-        Self { digest: Zeroizing::new(digest), allowed }
+        Self {
+            digest: Zeroizing::new(digest),
+            allowed,
+        }
     }
 }
 
@@ -117,12 +146,18 @@ impl Guess for BackupGuess {
     fn examine(&mut self, credentials: &[Credential]) -> Option<Match> {
         let mut found = None;
         for credential in credentials {
-            if credential.kind != Kind::BackupCodes || credential.standing != Standing::Active || !self.allowed {
+            if credential.kind != Kind::BackupCodes
+                || credential.standing != Standing::Active
+                || !self.allowed
+            {
                 continue;
             }
             for (index, digest) in &credential.codes {
                 if bool::from(digest.ct_eq(&*self.digest)) {
-                    found = Some(Match::Burn { credential: credential.id, index: *index });
+                    found = Some(Match::Burn {
+                        credential: credential.id,
+                        index: *index,
+                    });
                 }
             }
         }
@@ -140,7 +175,9 @@ pub fn open_set(
     keyring: &Arc<Keyring>,
     identity: impl Fn(&Credential) -> Identity,
 ) -> Option<Set> {
-    let set = credentials.iter().find(|credential| credential.kind == Kind::BackupCodes)?;
+    let set = credentials
+        .iter()
+        .find(|credential| credential.kind == Kind::BackupCodes)?;
     Set::open(keyring, &identity(set), &set.sealed).ok()
 }
 
@@ -154,7 +191,10 @@ mod tests {
         let code = random_code().unwrap();
         assert_eq!(code.len() * 5, 80);
         assert_ne!(code, random_code().unwrap());
-        assert_eq!(Answer::sort(grouped(&code).to_lowercase().as_bytes()), Answer::Backup(code));
+        assert_eq!(
+            Answer::sort(grouped(&code).to_lowercase().as_bytes()),
+            Answer::Backup(code)
+        );
     }
 
     #[test]

@@ -49,12 +49,16 @@ pub struct Allowed {
 impl Allowed {
     /// What a policy's `any` list allows; empty allows every kind.
     pub fn by_policy(any: &[String]) -> Self {
-        Self { any: any.to_vec(), used: Vec::new() }
+        Self {
+            any: any.to_vec(),
+            used: Vec::new(),
+        }
     }
 
     /// Whether `kind` may still be used.
     pub fn contains(&self, kind: Kind) -> bool {
-        !self.used.contains(&kind) && (self.any.is_empty() || self.any.iter().any(|word| word == kind.word()))
+        !self.used.contains(&kind)
+            && (self.any.is_empty() || self.any.iter().any(|word| word == kind.word()))
     }
 
     /// Takes `kind` out: a second factor of the same kind proves nothing more.

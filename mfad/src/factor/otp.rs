@@ -65,7 +65,9 @@ impl Hash {
     /// The hash that `word` names, in either case, with or without a hyphen.
     pub fn from_word(word: &str) -> Option<Self> {
         let word = word.replace('-', "").to_ascii_uppercase();
-        [Self::Sha1, Self::Sha256, Self::Sha512].into_iter().find(|hash| hash.word() == word)
+        [Self::Sha1, Self::Sha256, Self::Sha512]
+            .into_iter()
+            .find(|hash| hash.word() == word)
     }
 
     const fn of_totp_rs(self) -> Algorithm {
@@ -79,7 +81,12 @@ impl Hash {
 
 impl Generator {
     /// A new TOTP or HOTP secret. `period` is ignored for HOTP.
-    pub fn generate(kind: Kind, algorithm: Hash, digits: u32, period: u32) -> Result<Self, FactorError> {
+    pub fn generate(
+        kind: Kind,
+        algorithm: Hash,
+        digits: u32,
+        period: u32,
+    ) -> Result<Self, FactorError> {
         let mut secret = vec![0; SECRET_LENGTH];
         getrandom::fill(&mut secret).map_err(|_| FactorError::Randomness)?;
         Self::with_secret(kind, algorithm, digits, period, secret)
@@ -103,12 +110,21 @@ impl Generator {
             u16::try_from(period)
                 .ok()
                 .filter(|period| (15..=120).contains(period))
-                .ok_or_else(|| FactorError::Parameter("the period must be 15 to 120 seconds".into()))?
+                .ok_or_else(|| {
+                    FactorError::Parameter("the period must be 15 to 120 seconds".into())
+                })?
         };
         if !(16..=128).contains(&secret.len()) {
-            return Err(FactorError::Parameter("the secret must have 16 to 128 bytes (RFC 4226 §4)".into()));
+            return Err(FactorError::Parameter(
+                "the secret must have 16 to 128 bytes (RFC 4226 §4)".into(),
+            ));
         }
-        Ok(Self { algorithm, digits, period, secret })
+        Ok(Self {
+            algorithm,
+            digits,
+            period,
+            secret,
+        })
     }
 
     /// A generator that nobody holds, for people who are unknown or not enrolled: the same work, never a match.
@@ -142,7 +158,9 @@ impl Generator {
         let uri = totp.to_url().map_err(|_| FactorError::Record)?;
         if self.period == 0 {
             // totp-rs writes TOTP URIs only; HOTP's differ in the type and carry the counter.
-            let counted = uri.replacen("otpauth://totp/", "otpauth://hotp/", 1).replace("&period=1", "");
+            let counted = uri
+                .replacen("otpauth://totp/", "otpauth://hotp/", 1)
+                .replace("&period=1", "");
             return Ok(Zeroizing::new(format!("{counted}&counter=0")));
         }
         Ok(Zeroizing::new(uri))
@@ -151,14 +169,28 @@ impl Generator {
     /// Seals secret and parameters for the store.
     pub fn seal(&self, keyring: &Keyring, identity: &Identity) -> Result<Vec<u8>, FactorError> {
         let [high, low] = self.period.to_be_bytes();
-        let mut record = Zeroizing::new(vec![RECORD_VERSION, self.algorithm as u8, self.digits, high, low]);
+        let mut record = Zeroizing::new(vec![
+            RECORD_VERSION,
+            self.algorithm as u8,
+            self.digits,
+            high,
+            low,
+        ]);
         record.extend_from_slice(&self.secret);
-        keyring.seal(identity, &record).map_err(|error| FactorError::Key(error.to_string()))
+        keyring
+            .seal(identity, &record)
+            .map_err(|error| FactorError::Key(error.to_string()))
     }
 
     /// Opens what [`Generator::seal`] made.
-    pub fn open(keyring: &Keyring, identity: &Identity, sealed: &[u8]) -> Result<Self, FactorError> {
-        let record = keyring.open(identity, sealed).map_err(|error| FactorError::Key(error.to_string()))?;
+    pub fn open(
+        keyring: &Keyring,
+        identity: &Identity,
+        sealed: &[u8],
+    ) -> Result<Self, FactorError> {
+        let record = keyring
+            .open(identity, sealed)
+            .map_err(|error| FactorError::Key(error.to_string()))?;
         let [RECORD_VERSION, algorithm, digits, high, low, secret @ ..] = record.as_slice() else {
             return Err(FactorError::Record);
         };
@@ -168,8 +200,14 @@ impl Generator {
             .ok_or(FactorError::Record)?;
         let period = u16::from_be_bytes([*high, *low]);
         let kind = if period == 0 { Kind::Hotp } else { Kind::Totp };
-        Self::with_secret(kind, algorithm, u32::from(*digits), u32::from(period), secret.to_vec())
-            .map_err(|_| FactorError::Record)
+        Self::with_secret(
+            kind,
+            algorithm,
+            u32::from(*digits),
+            u32::from(period),
+            secret.to_vec(),
+        )
+        .map_err(|_| FactorError::Record)
     }
 
     /// The TOTP step of a moment.
@@ -187,16 +225,17 @@ impl Generator {
     pub fn matches(&self, answer: &Answer, moving: i64, now: Now, windows: Windows) -> Option<i64> {
         let counter = u64::try_from(moving).unwrap_or(0);
         match (answer, self.period) {
-            (Answer::Code(code), 0) => {
-                self.find_counter(code, counter, u64::from(windows.look_ahead)).map(|found| found + 1)
-            }
+            (Answer::Code(code), 0) => self
+                .find_counter(code, counter, u64::from(windows.look_ahead))
+                .map(|found| found + 1),
             (Answer::Code(code), _) => {
                 let wall = u64::try_from(now.wall).ok()?;
                 self.totp(windows.skew).ok()?.check(code, wall)
             }
             (Answer::TwoCodes(first, second), 0) => {
                 let found = self.find_counter(first, counter, RESYNCHRONISE)?;
-                self.find_counter(second, found + 1, 1).map(|found| found + 1)
+                self.find_counter(second, found + 1, 1)
+                    .map(|found| found + 1)
             }
             _ => None,
         }
@@ -217,7 +256,11 @@ impl Generator {
 
     /// How many codes one answer is compared with.
     fn width(&self, windows: Windows) -> u32 {
-        if self.period == 0 { u32::from(windows.look_ahead) } else { 2 * u32::from(windows.skew) + 1 }
+        if self.period == 0 {
+            u32::from(windows.look_ahead)
+        } else {
+            2 * u32::from(windows.skew) + 1
+        }
     }
 
     fn totp(&self, skew: u16) -> Result<Totp, FactorError> {
@@ -237,7 +280,11 @@ impl Generator {
 
 /// What binds a credential's seal to its owner.
 pub fn identity(person: &PersonKey, kind: Kind, credential: CredentialId) -> Identity {
-    Identity { person: person.clone(), kind, credential }
+    Identity {
+        person: person.clone(),
+        kind,
+        credential,
+    }
 }
 
 /// An answer to be compared with all of a person's one-time code generators.
@@ -260,7 +307,9 @@ pub struct OtpGuess {
 
 impl OtpGuess {
     fn generators<'a>(&self, credentials: &'a [Credential]) -> Vec<(&'a Credential, Generator)> {
-        let Some(person) = &self.person else { return Vec::new() };
+        let Some(person) = &self.person else {
+            return Vec::new();
+        };
         credentials
             .iter()
             .filter(|credential| credential.standing == Standing::Active)
@@ -269,7 +318,9 @@ impl OtpGuess {
             .filter_map(|credential| {
                 let identity = identity(person, credential.kind, credential.id);
                 // A record that does not open matches nothing; `doctor` and the audit log name it.
-                Generator::open(&self.keyring, &identity, &credential.sealed).ok().map(|opened| (credential, opened))
+                Generator::open(&self.keyring, &identity, &credential.sealed)
+                    .ok()
+                    .map(|opened| (credential, opened))
             })
             .collect()
     }
@@ -287,17 +338,34 @@ impl Guess for OtpGuess {
         }
         let mut best: Option<(bool, Match)> = None;
         for (credential, generator) in &generators {
-            let Some(to) = generator.matches(&self.answer, credential.moving, self.now, self.windows) else { continue };
+            let Some(to) =
+                generator.matches(&self.answer, credential.moving, self.now, self.windows)
+            else {
+                continue;
+            };
             let fresh = to > credential.moving;
-            if best.as_ref().is_none_or(|(best_is_fresh, _)| fresh && !best_is_fresh) {
-                best = Some((fresh, Match::Advance { credential: credential.id, to }));
+            if best
+                .as_ref()
+                .is_none_or(|(best_is_fresh, _)| fresh && !best_is_fresh)
+            {
+                best = Some((
+                    fresh,
+                    Match::Advance {
+                        credential: credential.id,
+                        to,
+                    },
+                ));
             }
         }
         best.map(|(_, matched)| matched)
     }
 
     fn cost(&self, credentials: &[Credential]) -> u32 {
-        let codes: u32 = self.generators(credentials).iter().map(|(_, generator)| generator.width(self.windows)).sum();
+        let codes: u32 = self
+            .generators(credentials)
+            .iter()
+            .map(|(_, generator)| generator.width(self.windows))
+            .sum();
         codes.div_ceil(3).max(1)
     }
 }
@@ -306,7 +374,10 @@ impl Guess for OtpGuess {
 mod tests {
     use super::*;
 
-    const WINDOWS: Windows = Windows { skew: 1, look_ahead: 5 };
+    const WINDOWS: Windows = Windows {
+        skew: 1,
+        look_ahead: 5,
+    };
 
     fn at(wall: i64) -> Now {
         Now { wall, steady: wall }
@@ -319,7 +390,14 @@ mod tests {
     /// RFC 6238, appendix B: each algorithm has a secret of its hash's length.
     #[test]
     fn rfc_6238_vectors_match_at_their_step_and_at_no_other() {
-        let secret = |length| b"1234567890".iter().copied().cycle().take(length).collect::<Vec<u8>>();
+        let secret = |length| {
+            b"1234567890"
+                .iter()
+                .copied()
+                .cycle()
+                .take(length)
+                .collect::<Vec<u8>>()
+        };
         let vectors = [
             (59, Hash::Sha1, "94287082"),
             (59, Hash::Sha256, "46119246"),
@@ -335,33 +413,75 @@ mod tests {
                 Hash::Sha256 => 32,
                 Hash::Sha512 => 64,
             };
-            let generator = Generator::with_secret(Kind::Totp, hash, 8, 30, secret(length)).unwrap();
-            assert_eq!(generator.matches(&code(text), -1, at(wall), WINDOWS), Some(wall / 30), "{wall} {hash:?}");
-            assert_eq!(generator.matches(&code(text), -1, at(wall + 120), WINDOWS), None);
+            let generator =
+                Generator::with_secret(Kind::Totp, hash, 8, 30, secret(length)).unwrap();
+            assert_eq!(
+                generator.matches(&code(text), -1, at(wall), WINDOWS),
+                Some(wall / 30),
+                "{wall} {hash:?}"
+            );
+            assert_eq!(
+                generator.matches(&code(text), -1, at(wall + 120), WINDOWS),
+                None
+            );
         }
     }
 
     /// RFC 4226, appendix D.
     #[test]
     fn rfc_4226_vectors_match_within_the_look_ahead() {
-        let codes = ["755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871", "520489"];
-        let generator =
-            Generator::with_secret(Kind::Hotp, Hash::Sha1, 6, 0, b"12345678901234567890".to_vec()).unwrap();
+        let codes = [
+            "755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583",
+            "399871", "520489",
+        ];
+        let generator = Generator::with_secret(
+            Kind::Hotp,
+            Hash::Sha1,
+            6,
+            0,
+            b"12345678901234567890".to_vec(),
+        )
+        .unwrap();
         for (counter, text) in (0_i64..).zip(codes) {
-            assert_eq!(generator.matches(&code(text), counter, at(0), WINDOWS), Some(counter + 1));
+            assert_eq!(
+                generator.matches(&code(text), counter, at(0), WINDOWS),
+                Some(counter + 1)
+            );
         }
-        assert_eq!(generator.matches(&code(codes[4]), 0, at(0), WINDOWS), Some(5), "within the look-ahead");
-        assert_eq!(generator.matches(&code(codes[5]), 0, at(0), WINDOWS), None, "beyond it");
+        assert_eq!(
+            generator.matches(&code(codes[4]), 0, at(0), WINDOWS),
+            Some(5),
+            "within the look-ahead"
+        );
+        assert_eq!(
+            generator.matches(&code(codes[5]), 0, at(0), WINDOWS),
+            None,
+            "beyond it"
+        );
         let two = code(&format!("{} {}", codes[7], codes[8]));
-        assert_eq!(generator.matches(&two, 0, at(0), WINDOWS), Some(9), "two in a row resynchronise");
+        assert_eq!(
+            generator.matches(&two, 0, at(0), WINDOWS),
+            Some(9),
+            "two in a row resynchronise"
+        );
         let wrong = code(&format!("{} {}", codes[7], codes[9]));
         assert_eq!(generator.matches(&wrong, 0, at(0), WINDOWS), None);
     }
 
     #[test]
     fn parameters_out_of_range_are_refused() {
-        for (digits, period, length) in [(5, 30, 20), (9, 30, 20), (6, 14, 20), (6, 121, 20), (6, 30, 15), (6, 30, 129)] {
-            assert!(Generator::with_secret(Kind::Totp, Hash::Sha1, digits, period, vec![1; length]).is_err());
+        for (digits, period, length) in [
+            (5, 30, 20),
+            (9, 30, 20),
+            (6, 14, 20),
+            (6, 121, 20),
+            (6, 30, 15),
+            (6, 30, 129),
+        ] {
+            assert!(
+                Generator::with_secret(Kind::Totp, Hash::Sha1, digits, period, vec![1; length])
+                    .is_err()
+            );
         }
     }
 
@@ -369,11 +489,18 @@ mod tests {
     fn uris_carry_what_apps_need() {
         let generator = Generator::with_secret(Kind::Totp, Hash::Sha1, 6, 30, vec![1; 20]).unwrap();
         let uri = generator.uri("host:1", "alice").unwrap();
-        assert_eq!(*uri, "otpauth://totp/host_1:alice?secret=AEAQCAIBAEAQCAIBAEAQCAIBAEAQCAIB&issuer=host_1");
+        assert_eq!(
+            *uri,
+            "otpauth://totp/host_1:alice?secret=AEAQCAIBAEAQCAIBAEAQCAIBAEAQCAIB&issuer=host_1"
+        );
         let counter = Generator::with_secret(Kind::Hotp, Hash::Sha256, 8, 0, vec![1; 20]).unwrap();
         let uri = counter.uri("host", "alice").unwrap();
         assert!(uri.starts_with("otpauth://hotp/host:alice?"), "{}", *uri);
-        assert!(uri.contains("digits=8") && uri.contains("algorithm=SHA256") && uri.ends_with("&counter=0"));
+        assert!(
+            uri.contains("digits=8")
+                && uri.contains("algorithm=SHA256")
+                && uri.ends_with("&counter=0")
+        );
         assert!(!uri.contains("period"));
     }
 }

@@ -7,7 +7,11 @@ mod users;
 
 pub use offers::Offers;
 
-use crate::{engine::REALM, factor::FactorError, store::{Credential, CredentialId, Person, Standing, StoreError}};
+use crate::{
+    engine::REALM,
+    factor::FactorError,
+    store::{Credential, CredentialId, Person, Standing, StoreError},
+};
 
 /// Why a request is refused: a sentence for the person, with what to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,12 +35,20 @@ pub enum Refusal {
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::NotFound => Self::NotFound("there is no such factor or user; see: mfactl status".into()),
-            StoreError::Exists => Self::Exists("that name is taken; choose another with --name".into()),
-            StoreError::Full => Self::Full("no room for another factor; remove one first: mfactl remove NAME".into()),
-            error @ (StoreError::Unwritable(_) | StoreError::Corrupt(_) | StoreError::FromTheFuture(_)) => {
-                Self::Unavailable(format!("{error}; nothing was changed. Next: sudo mfactl doctor"))
+            StoreError::NotFound => {
+                Self::NotFound("there is no such factor or user; see: mfactl status".into())
             }
+            StoreError::Exists => {
+                Self::Exists("that name is taken; choose another with --name".into())
+            }
+            StoreError::Full => Self::Full(
+                "no room for another factor; remove one first: mfactl remove NAME".into(),
+            ),
+            error @ (StoreError::Unwritable(_)
+            | StoreError::Corrupt(_)
+            | StoreError::FromTheFuture(_)) => Self::Unavailable(format!(
+                "{error}; nothing was changed. Next: sudo mfactl doctor"
+            )),
         }
     }
 }
@@ -57,23 +69,36 @@ const NAME: usize = 64;
 fn checked_name(name: &str) -> Result<String, Refusal> {
     let name = name.trim();
     if name.is_empty() || name.len() > NAME || mfad_protocol::printable(name) != name {
-        return Err(Refusal::Invalid(format!("a name has 1 to {NAME} bytes of printable text")));
+        return Err(Refusal::Invalid(format!(
+            "a name has 1 to {NAME} bytes of printable text"
+        )));
     }
     Ok(name.to_owned())
 }
 
 /// The one active credential that `wanted` names: its name (without case), or a prefix of its id of four digits or more.
 fn find_credential<'a>(person: &'a Person, wanted: &str) -> Result<&'a Credential, Refusal> {
-    let active = || person.credentials.iter().filter(|credential| credential.standing == Standing::Active);
+    let active = || {
+        person
+            .credentials
+            .iter()
+            .filter(|credential| credential.standing == Standing::Active)
+    };
     if let Some(named) = active().find(|credential| credential.name.eq_ignore_ascii_case(wanted)) {
         return Ok(named);
     }
     let prefix = wanted.to_ascii_lowercase();
-    let mut by_id = active().filter(|credential| prefix.len() >= 4 && hex_id(credential.id).starts_with(&prefix));
+    let mut by_id = active()
+        .filter(|credential| prefix.len() >= 4 && hex_id(credential.id).starts_with(&prefix));
     match (by_id.next(), by_id.next()) {
         (Some(only), None) => Ok(only),
-        (Some(_), Some(_)) => Err(Refusal::Invalid("that id begins more than one factor; give more of it".into())),
-        _ => Err(Refusal::NotFound(format!("{} has no such factor; see: mfactl status", person.key.name))),
+        (Some(_), Some(_)) => Err(Refusal::Invalid(
+            "that id begins more than one factor; give more of it".into(),
+        )),
+        _ => Err(Refusal::NotFound(format!(
+            "{} has no such factor; see: mfactl status",
+            person.key.name
+        ))),
     }
 }
 
@@ -86,6 +111,11 @@ impl crate::engine::Engine {
     /// The person of that name; an error that says so where there is none.
     async fn known_person(&self, user: &str) -> Result<Person, Refusal> {
         let found = self.store.find_person(REALM, user).await?;
-        found.ok_or_else(|| Refusal::NotFound(format!("{} has nothing enrolled", mfad_protocol::printable(user))))
+        found.ok_or_else(|| {
+            Refusal::NotFound(format!(
+                "{} has nothing enrolled",
+                mfad_protocol::printable(user)
+            ))
+        })
     }
 }

@@ -50,14 +50,28 @@ pub struct Offers {
 
 impl Offers {
     /// Files an offer under a new id; `None` if there is no room or no randomness.
-    pub fn file(&self, person: PersonKey, name: Option<String>, what: Offered, now: Now) -> Option<String> {
+    pub fn file(
+        &self,
+        person: PersonKey,
+        name: Option<String>,
+        what: Offered,
+        now: Now,
+    ) -> Option<String> {
         let id = random_id()?;
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|_, offer| offer.expires > now.steady);
-        if open.len() >= CAPACITY || open.values().filter(|offer| offer.person == person).count() >= OF_ONE {
+        if open.len() >= CAPACITY
+            || open.values().filter(|offer| offer.person == person).count() >= OF_ONE
+        {
             return None;
         }
-        let offer = Offer { person, name, what, expires: now.steady + LIFETIME, tries_left: TRIES };
+        let offer = Offer {
+            person,
+            name,
+            what,
+            expires: now.steady + LIFETIME,
+            tries_left: TRIES,
+        };
         open.insert(id.clone(), offer);
         Some(id)
     }
@@ -75,7 +89,10 @@ impl Offers {
         offer.tries_left = offer.tries_left.saturating_sub(1);
         let left = offer.tries_left;
         if left > 0 {
-            self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), offer);
+            self.open
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(id.to_owned(), offer);
         }
         left
     }
@@ -104,7 +121,11 @@ mod tests {
     const NOW: Now = Now { wall: 0, steady: 0 };
 
     fn file(offers: &Offers, uid: u32) -> Option<String> {
-        let person = PersonKey { realm: "local".into(), name: format!("u{uid}"), uid };
+        let person = PersonKey {
+            realm: "local".into(),
+            name: format!("u{uid}"),
+            uid,
+        };
         let generator = Generator::generate(Kind::Totp, Hash::Sha1, 6, 30).unwrap();
         offers.file(person, None, Offered::Otp(Kind::Totp, generator), NOW)
     }
@@ -123,7 +144,18 @@ mod tests {
     fn an_offer_expires_and_wears_out() {
         let offers = Offers::default();
         let id = file(&offers, 1000).unwrap();
-        assert!(offers.take(&id, 1000, Now { steady: LIFETIME, ..NOW }).is_none());
+        assert!(
+            offers
+                .take(
+                    &id,
+                    1000,
+                    Now {
+                        steady: LIFETIME,
+                        ..NOW
+                    }
+                )
+                .is_none()
+        );
         for left in (0..TRIES).rev() {
             let offer = offers.take(&id, 1000, NOW).unwrap();
             assert_eq!(offers.put_back(&id, offer), left);
@@ -134,7 +166,12 @@ mod tests {
     #[test]
     fn one_person_cannot_take_all_the_room() {
         let offers = Offers::default();
-        assert_eq!((0..OF_ONE + 1).filter(|_| file(&offers, 1000).is_some()).count(), OF_ONE);
+        assert_eq!(
+            (0..=OF_ONE)
+                .filter(|_| file(&offers, 1000).is_some())
+                .count(),
+            OF_ONE
+        );
         assert!(file(&offers, 1001).is_some());
     }
 }

@@ -44,12 +44,18 @@ impl Engine {
         let name = options.name.as_deref().map(checked_name).transpose()?;
         self.may_change(caller, &account, person.as_ref(), grant, now)?;
         if kind == Kind::BackupCodes && !person.as_ref().is_some_and(is_enrolled) {
-            return Err(Refusal::Invalid("backup codes need another factor first: mfactl enroll totp".into()));
+            return Err(Refusal::Invalid(
+                "backup codes need another factor first: mfactl enroll totp".into(),
+            ));
         }
         let loaded = self.loaded();
-        let maker = Maker { keyring: &self.keyring, settings: &loaded.settings };
+        let maker = Maker {
+            keyring: &self.keyring,
+            settings: &loaded.settings,
+        };
         let key = enrollment::person_key(&account);
-        let full = || Refusal::Full("too many enrollments are waiting; finish or wait 15 minutes".into());
+        let full =
+            || Refusal::Full("too many enrollments are waiting; finish or wait 15 minutes".into());
         let shown_name = name.clone().unwrap_or_else(|| kind.word().to_owned());
         if kind == Kind::BackupCodes {
             let (set, codes, digests) = self.make_codes().await?;
@@ -64,10 +70,17 @@ impl Engine {
     }
 
     /// Stores an offered factor once its owner has shown that it works (a code), or that they kept it (backup codes).
-    pub async fn confirm_own(&self, caller: &Caller, id: &str, code: &str) -> Result<CredentialInfo, Refusal> {
+    pub async fn confirm_own(
+        &self,
+        caller: &Caller,
+        id: &str,
+        code: &str,
+    ) -> Result<CredentialInfo, Refusal> {
         let now = self.now();
         let Some(offer) = self.offers.take(id, caller.uid, now) else {
-            return Err(Refusal::NotFound("that enrollment has expired or is used up; begin again".into()));
+            return Err(Refusal::NotFound(
+                "that enrollment has expired or is used up; begin again".into(),
+            ));
         };
         let new = match self.proven(&offer, code, now) {
             Ok(new) => new,
@@ -77,25 +90,51 @@ impl Engine {
             }
         };
         let credential = new.id;
-        let record = self.act(caller, &offer.person.name, Event::Enrollment, "added", factor(new.kind, new.name.as_deref()));
+        let record = self.act(
+            caller,
+            &offer.person.name,
+            Event::Enrollment,
+            "added",
+            Some(factor(new.kind, new.name.as_deref())),
+        );
         self.trail.send(&record);
-        let person = self.store.add_credential(offer.person, new, now, record).await?;
-        let added = person.credentials.iter().find(|known| known.id == credential);
+        let person = self
+            .store
+            .add_credential(offer.person, new, now, record)
+            .await?;
+        let added = person
+            .credentials
+            .iter()
+            .find(|known| known.id == credential);
         added
             .map(|added| self.show_credential(&person, added))
-            .ok_or_else(|| Refusal::Unavailable("the factor was stored but is not found again; see: mfactl status".into()))
+            .ok_or_else(|| {
+                Refusal::Unavailable(
+                    "the factor was stored but is not found again; see: mfactl status".into(),
+                )
+            })
     }
 
     fn proven(&self, offer: &Offer, code: &str, now: Now) -> Result<NewCredential, Refusal> {
         let loaded = self.loaded();
-        let maker = Maker { keyring: &self.keyring, settings: &loaded.settings };
+        let maker = Maker {
+            keyring: &self.keyring,
+            settings: &loaded.settings,
+        };
         match &offer.what {
             Offered::Otp(kind, generator) => {
                 let answer = Answer::sort(code.as_bytes());
                 let moving = generator.matches(&answer, 0, now, Self::windows(&loaded)).ok_or_else(|| {
                     Refusal::Denied("that code does not match; check that both clocks are right, and try the next code".into())
                 })?;
-                Ok(maker.otp(&offer.person, *kind, generator, offer.name.clone(), Standing::Active, moving)?)
+                Ok(maker.otp(
+                    &offer.person,
+                    *kind,
+                    generator,
+                    offer.name.clone(),
+                    Standing::Active,
+                    moving,
+                )?)
             }
             Offered::Backup(set, digests) => {
                 Ok(maker.backup(&offer.person, set, digests.to_vec(), offer.name.clone())?)
@@ -104,7 +143,12 @@ impl Engine {
     }
 
     /// Removes a factor of the caller's.
-    pub async fn remove_own(&self, caller: &Caller, wanted: &str, grant: &str) -> Result<(), Refusal> {
+    pub async fn remove_own(
+        &self,
+        caller: &Caller,
+        wanted: &str,
+        grant: &str,
+    ) -> Result<(), Refusal> {
         let (account, person) = self.own(caller).await?;
         self.may_change(caller, &account, person.as_ref(), grant, self.now())?;
         let person = person.ok_or_else(|| Refusal::NotFound("you have nothing enrolled".into()))?;
@@ -112,37 +156,76 @@ impl Engine {
     }
 
     /// Renames a factor of the caller's: harmless, so no proof is asked for.
-    pub async fn rename_own(&self, caller: &Caller, wanted: &str, name: &str) -> Result<(), Refusal> {
+    pub async fn rename_own(
+        &self,
+        caller: &Caller,
+        wanted: &str,
+        name: &str,
+    ) -> Result<(), Refusal> {
         let (_, person) = self.own(caller).await?;
         let person = person.ok_or_else(|| Refusal::NotFound("you have nothing enrolled".into()))?;
         let credential = find_credential(&person, wanted)?;
         let name = checked_name(name)?;
-        let record =
-            self.act(caller, &person.key.name, Event::Administration, "renamed", factor(credential.kind, Some(&name)));
+        let record = self.act(
+            caller,
+            &person.key.name,
+            Event::Administration,
+            "renamed",
+            Some(factor(credential.kind, Some(&name))),
+        );
         self.trail.send(&record);
-        Ok(self.store.rename_credential(person.id, credential.id, name, record).await?)
+        Ok(self
+            .store
+            .rename_credential(person.id, credential.id, name, record)
+            .await?)
     }
 
     /// Removes a factor; who may has been settled.
-    pub(super) async fn remove(&self, caller: &Caller, person: &Person, wanted: &str) -> Result<(), Refusal> {
+    pub(super) async fn remove(
+        &self,
+        caller: &Caller,
+        person: &Person,
+        wanted: &str,
+    ) -> Result<(), Refusal> {
         let credential = find_credential(person, wanted)?;
         let what = factor(credential.kind, Some(&credential.name));
-        let record = self.act(caller, &person.key.name, Event::Administration, "removed", what);
+        let record = self.act(
+            caller,
+            &person.key.name,
+            Event::Administration,
+            "removed",
+            Some(what),
+        );
         self.trail.send(&record);
-        Ok(self.store.remove_credential(person.id, credential.id, record).await?)
+        Ok(self
+            .store
+            .remove_credential(person.id, credential.id, record)
+            .await?)
     }
 
     /// Makes backup codes beside the event loop: hashing ten of them takes a third of a second.
-    pub(super) async fn make_codes(&self) -> Result<(Set, Zeroizing<Vec<String>>, Vec<[u8; 32]>), Refusal> {
-        let busy = || Refusal::Unavailable("too busy to make backup codes; try again in a moment".into());
+    pub(super) async fn make_codes(
+        &self,
+    ) -> Result<(Set, Zeroizing<Vec<String>>, Vec<[u8; 32]>), Refusal> {
+        let busy =
+            || Refusal::Unavailable("too busy to make backup codes; try again in a moment".into());
         let _turn = self.hashing.acquire().await.map_err(|_| busy())?;
         let keyring = std::sync::Arc::clone(&self.keyring);
-        let made = tokio::task::spawn_blocking(move || Set::generate(&keyring)).await.map_err(|_| busy())?;
+        let made = tokio::task::spawn_blocking(move || Set::generate(&keyring))
+            .await
+            .map_err(|_| busy())?;
         Ok(made?)
     }
 
     /// An audit record of somebody's act.
-    pub(super) fn act(&self, caller: &Caller, user: &str, event: Event, outcome: &str, factor: Option<String>) -> Record {
+    pub(super) fn act(
+        &self,
+        caller: &Caller,
+        user: &str,
+        event: Event,
+        outcome: &str,
+        factor: Option<String>,
+    ) -> Record {
         Record {
             time: self.now().wall,
             event,
@@ -159,11 +242,19 @@ impl Engine {
     }
 
     async fn own(&self, caller: &Caller) -> Result<(Account, Option<Person>), Refusal> {
-        let no_answer = |_| Refusal::Unavailable("the name service does not answer; try again, or see: getent passwd".into());
+        let no_answer = |_| {
+            Refusal::Unavailable(
+                "the name service does not answer; try again, or see: getent passwd".into(),
+            )
+        };
         let account = self.people.with_uid(caller.uid).await.map_err(no_answer)?;
-        let account = account.ok_or_else(|| Refusal::Denied(format!("uid {} has no account here", caller.uid)))?;
+        let account = account
+            .ok_or_else(|| Refusal::Denied(format!("uid {} has no account here", caller.uid)))?;
         let person = self.store.find_person(REALM, &account.name).await?;
-        if person.as_ref().is_some_and(|person| person.key.uid != account.uid) {
+        if person
+            .as_ref()
+            .is_some_and(|person| person.key.uid != account.uid)
+        {
             return Err(Refusal::Denied(format!(
                 "{} was enrolled under another uid; an administrator must run: mfactl user reset {}",
                 account.name, account.name
@@ -183,15 +274,20 @@ impl Engine {
         now: Now,
     ) -> Result<(), Refusal> {
         if person.is_some_and(is_enrolled) {
-            let presented = self.grants.present(grant, caller.uid, &account.name, SELF_SERVICE, now);
+            let presented =
+                self.grants
+                    .present(grant, caller.uid, &account.name, SELF_SERVICE, now);
             self.grants.retire(grant);
             return match presented.map(|grant| grant.earned) {
                 Some(Earned::Proven { .. }) => Ok(()),
-                _ => Err(Refusal::NeedsGrant("first prove a factor that you have".into())),
+                _ => Err(Refusal::NeedsGrant(
+                    "first prove a factor that you have".into(),
+                )),
             };
         }
         let unenrolled = self.loaded().policy.unenrolled();
-        let closed = unenrolled.action == UnenrolledAction::Deny || unenrolled.until.is_some_and(|until| now.wall >= until);
+        let closed = unenrolled.action == UnenrolledAction::Deny
+            || unenrolled.until.is_some_and(|until| now.wall >= until);
         if closed && !caller.is_root() {
             return Err(Refusal::Denied(format!(
                 "the policy does not let people enroll themselves; ask an administrator for: mfactl user enroll {} totp",
@@ -204,16 +300,25 @@ impl Engine {
 
 pub(super) fn known_kind(word: &str) -> Result<Kind, Refusal> {
     Kind::from_word(word).ok_or_else(|| {
-        Refusal::Invalid(format!("{} is no factor; there are totp, hotp and backup-codes", mfad_protocol::printable(word)))
+        Refusal::Invalid(format!(
+            "{} is no factor; there are totp, hotp and backup-codes",
+            mfad_protocol::printable(word)
+        ))
     })
 }
 
 pub(super) fn is_enrolled(person: &Person) -> bool {
-    person.credentials.iter().any(|credential| credential.standing == Standing::Active)
+    person
+        .credentials
+        .iter()
+        .any(|credential| credential.standing == Standing::Active)
 }
 
-pub(super) fn factor(kind: Kind, name: Option<&str>) -> Option<String> {
-    Some(name.map_or_else(|| kind.word().to_owned(), |name| format!("{} {name}", kind.word())))
+pub(super) fn factor(kind: Kind, name: Option<&str>) -> String {
+    name.map_or_else(
+        || kind.word().to_owned(),
+        |name| format!("{} {name}", kind.word()),
+    )
 }
 
 /// The key under which an administrator enrolls an account.

@@ -19,19 +19,34 @@ impl Engine {
         Ok(UserInfo {
             user: person.key.name.clone(),
             uid: person.key.uid,
-            enrolled: person.credentials.iter().any(|credential| credential.standing == Standing::Active),
+            enrolled: person
+                .credentials
+                .iter()
+                .any(|credential| credential.standing == Standing::Active),
             credentials: self.show_credentials(person),
-            budgets: budgets.into_iter().map(|budget| show_budget(budget, limit)).collect(),
+            budgets: budgets
+                .into_iter()
+                .map(|budget| show_budget(budget, limit))
+                .collect(),
             last_login: person.last_login,
         })
     }
 
     pub(super) fn show_credentials(&self, person: &Person) -> Vec<CredentialInfo> {
-        let active = person.credentials.iter().filter(|credential| credential.standing == Standing::Active);
-        active.map(|credential| self.show_credential(person, credential)).collect()
+        let active = person
+            .credentials
+            .iter()
+            .filter(|credential| credential.standing == Standing::Active);
+        active
+            .map(|credential| self.show_credential(person, credential))
+            .collect()
     }
 
-    pub(super) fn show_credential(&self, person: &Person, credential: &Credential) -> CredentialInfo {
+    pub(super) fn show_credential(
+        &self,
+        person: &Person,
+        credential: &Credential,
+    ) -> CredentialInfo {
         let detail = match credential.kind {
             Kind::Totp | Kind::Hotp => {
                 let bound = identity(&person.key, credential.kind, credential.id);

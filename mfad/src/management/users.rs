@@ -22,7 +22,10 @@ const PAGE: u32 = 1000;
 impl Engine {
     /// People after `after`, in the order of their names.
     pub async fn list_users(&self, after: &str, limit: u32) -> Result<Vec<UserInfo>, Refusal> {
-        let people = self.store.list_people(REALM, after, limit.clamp(1, PAGE)).await?;
+        let people = self
+            .store
+            .list_people(REALM, after, limit.clamp(1, PAGE))
+            .await?;
         let mut users = Vec::with_capacity(people.len());
         for person in &people {
             users.push(self.show(person).await?);
@@ -51,11 +54,20 @@ impl Engine {
         let kind = known_kind(kind)?;
         let name = options.name.as_deref().map(checked_name).transpose()?;
         let loaded = self.loaded();
-        let maker = Maker { keyring: &self.keyring, settings: &loaded.settings };
+        let maker = Maker {
+            keyring: &self.keyring,
+            settings: &loaded.settings,
+        };
         let key = key_of(&account);
         let mut offer;
         let new = if kind == Kind::BackupCodes {
-            if !self.store.find_person(REALM, &account.name).await?.as_ref().is_some_and(is_enrolled) {
+            if !self
+                .store
+                .find_person(REALM, &account.name)
+                .await?
+                .as_ref()
+                .is_some_and(is_enrolled)
+            {
                 return Err(Refusal::Invalid(format!(
                     "backup codes need another factor first: mfactl user enroll {} totp",
                     account.name
@@ -71,7 +83,13 @@ impl Engine {
             maker.otp(&key, kind, &generator, name, Standing::Active, start)?
         };
         let id = new.id;
-        let record = self.act(caller, &account.name, Event::Enrollment, "added", factor(kind, new.name.as_deref()));
+        let record = self.act(
+            caller,
+            &account.name,
+            Event::Enrollment,
+            "added",
+            Some(factor(kind, new.name.as_deref())),
+        );
         self.trail.send(&record);
         let person = self.store.add_credential(key, new, now, record).await.map_err(|error| match error {
             crate::store::StoreError::Exists => Refusal::Exists(format!(
@@ -81,24 +99,41 @@ impl Engine {
             error => error.into(),
         })?;
         offer.id = hex_id(id);
-        if let Some(added) = person.credentials.into_iter().find(|credential| credential.id == id) {
+        if let Some(added) = person
+            .credentials
+            .into_iter()
+            .find(|credential| credential.id == id)
+        {
             offer.name = added.name;
         }
         Ok(offer)
     }
 
     /// Removes a user's factor.
-    pub async fn remove_credential_of(&self, caller: &Caller, user: &str, wanted: &str) -> Result<(), Refusal> {
+    pub async fn remove_credential_of(
+        &self,
+        caller: &Caller,
+        user: &str,
+        wanted: &str,
+    ) -> Result<(), Refusal> {
         let person = self.known_person(user).await?;
         self.remove(caller, &person, wanted).await
     }
 
     /// Clears a user's delays and failures, and with `clock` the codes' high-water mark that lies in the future.
-    pub async fn unlock_user(&self, caller: &Caller, user: &str, clock: bool) -> Result<(), Refusal> {
+    pub async fn unlock_user(
+        &self,
+        caller: &Caller,
+        user: &str,
+        clock: bool,
+    ) -> Result<(), Refusal> {
         let person = self.known_person(user).await?;
         let record = self.act(caller, user, Event::Administration, "unlocked", None);
         self.trail.send(&record);
-        Ok(self.store.unlock(person.id, clock, self.now(), record).await?)
+        Ok(self
+            .store
+            .unlock(person.id, clock, self.now(), record)
+            .await?)
     }
 
     /// Takes every factor of a user away.
@@ -121,8 +156,17 @@ impl Engine {
     }
 
     async fn account_named(&self, user: &str) -> Result<Account, Refusal> {
-        let no_answer = |_| Refusal::Unavailable("the name service does not answer; try again, or see: getent passwd".into());
+        let no_answer = |_| {
+            Refusal::Unavailable(
+                "the name service does not answer; try again, or see: getent passwd".into(),
+            )
+        };
         let found = self.people.named(user).await.map_err(no_answer)?;
-        found.ok_or_else(|| Refusal::NotFound(format!("there is no user {} here", mfad_protocol::printable(user))))
+        found.ok_or_else(|| {
+            Refusal::NotFound(format!(
+                "there is no user {} here",
+                mfad_protocol::printable(user)
+            ))
+        })
     }
 }

@@ -44,12 +44,20 @@ impl Engine {
         let Some((mut running, expires)) = self.registry.take(session, caller, heard_at) else {
             return Self::refuse(heard_at).await;
         };
-        let [typed] = answers.as_slice() else { return Self::refuse(heard_at).await };
+        let [typed] = answers.as_slice() else {
+            return Self::refuse(heard_at).await;
+        };
         let answer = Answer::sort(typed);
         drop(zeroize::Zeroizing::new(answers));
         let step = match running.stage {
-            Stage::Code(_) => self.answer_code(caller, &mut running, answer, heard_at).await,
-            Stage::Enroll(_) => self.answer_enrollment(caller, &mut running, &answer, heard_at).await,
+            Stage::Code(_) => {
+                self.answer_code(caller, &mut running, answer, heard_at)
+                    .await
+            }
+            Stage::Enroll(_) => {
+                self.answer_enrollment(caller, &mut running, &answer, heard_at)
+                    .await
+            }
         };
         if !step.state.is_final() {
             self.registry.put_back(session, caller, running, expires);
@@ -57,9 +65,17 @@ impl Engine {
         step
     }
 
-    async fn answer_code(&self, caller: &Caller, running: &mut Running, answer: Answer, heard_at: Instant) -> Step {
+    async fn answer_code(
+        &self,
+        caller: &Caller,
+        running: &mut Running,
+        answer: Answer,
+        heard_at: Instant,
+    ) -> Step {
         let now = self.now();
-        let Stage::Code(dialogue) = &running.stage else { return Self::refuse(heard_at).await };
+        let Stage::Code(dialogue) = &running.stage else {
+            return Self::refuse(heard_at).await;
+        };
         let judged = match dialogue.play {
             Play::Decoy(_) if running.facts.decoy => Ok(Heard::NotRight),
             Play::Formality => Ok(Heard::NotRight),
@@ -72,7 +88,9 @@ impl Engine {
                 return Step::of(State::Unavailable);
             }
         };
-        let Stage::Code(dialogue) = &mut running.stage else { return Self::refuse(heard_at).await };
+        let Stage::Code(dialogue) = &mut running.stage else {
+            return Self::refuse(heard_at).await;
+        };
         let next = dialogue.hear(heard);
         let prompt = running.loaded.settings.prompt.text.clone();
         match next {
@@ -86,13 +104,22 @@ impl Engine {
             Next::NotRequired => {
                 Self::pad(heard_at).await;
                 let grant = self.grant(caller, &running.facts, Earned::NotRequired, now);
-                Step { grant, ..Step::of(State::NotRequired) }
+                Step {
+                    grant,
+                    ..Step::of(State::NotRequired)
+                }
             }
         }
     }
 
     /// Has the store judge an answer. The answer for nobody makes the same way as any other.
-    async fn judge(&self, running: &Running, dialogue: &Dialogue, answer: Answer, now: Now) -> Result<Heard, Failure> {
+    async fn judge(
+        &self,
+        running: &Running,
+        dialogue: &Dialogue,
+        answer: Answer,
+        now: Now,
+    ) -> Result<Heard, Failure> {
         let class = match &answer {
             Answer::NoGuess => return Ok(self.shrug(running, now)),
             Answer::Code(_) | Answer::TwoCodes(..) => Class::Otp,
@@ -123,16 +150,26 @@ impl Engine {
             now,
             record: record.clone(),
         };
-        let judgement = self.store.judge(attempt, guess).await.map_err(Failure::Store)?;
+        let judgement = self
+            .store
+            .judge(attempt, guess)
+            .await
+            .map_err(Failure::Store)?;
         Ok(self.tell(record, judgement, class))
     }
 
     /// Sends what came of an answer to syslog (the store has its own record by now).
     fn tell(&self, mut record: Record, judgement: Judgement, class: Class) -> Heard {
         let (outcome, factor, heard) = match judgement {
-            Judgement::Accepted { kind, name } => ("granted", format!("{} {name}", kind.word()), Heard::Right(kind)),
+            Judgement::Accepted { kind, name } => (
+                "granted",
+                format!("{} {name}", kind.word()),
+                Heard::Right(kind),
+            ),
             Judgement::Wrong => ("wrong", class.word().to_owned(), Heard::NotRight),
-            Judgement::NotEvaluated(_) => ("not-evaluated", class.word().to_owned(), Heard::NotRight),
+            Judgement::NotEvaluated(_) => {
+                ("not-evaluated", class.word().to_owned(), Heard::NotRight)
+            }
         };
         outcome.clone_into(&mut record.outcome);
         record.factor = Some(factor);
@@ -142,58 +179,97 @@ impl Engine {
 
     /// An answer that can be no code (sshd's junk, a password, nothing): it costs nothing.
     fn shrug(&self, running: &Running, now: Now) -> Heard {
-        let mut record = running.facts.record(now.wall, Event::Authentication, "no-guess");
+        let mut record = running
+            .facts
+            .record(now.wall, Event::Authentication, "no-guess");
         record.rule.clone_from(&running.rule);
         self.note(record);
         Heard::NotRight
     }
 
     /// Hashes a backup code beside the event loop, at most two at once.
-    async fn hash(&self, running: &Running, dialogue: &Dialogue, code: String) -> Result<Box<dyn Guess>, Failure> {
+    async fn hash(
+        &self,
+        running: &Running,
+        dialogue: &Dialogue,
+        code: String,
+    ) -> Result<Box<dyn Guess>, Failure> {
         let code = zeroize::Zeroizing::new(code);
         let allowed = dialogue.allowed.contains(Kind::BackupCodes);
         let person = self.person(running).await?;
         let set = person
             .and_then(|person| {
-                open_set(&person.credentials, &self.keyring, |set| identity(&person.key, set.kind, set.id))
+                open_set(&person.credentials, &self.keyring, |set| {
+                    identity(&person.key, set.kind, set.id)
+                })
             })
             .unwrap_or_else(|| self.decoy.set.clone());
         let turn = tokio::time::timeout(HASHING_PATIENCE, self.hashing.acquire()).await;
-        let _turn = turn.map_err(|_| Failure::Busy)?.map_err(|_| Failure::Busy)?;
+        let _turn = turn
+            .map_err(|_| Failure::Busy)?
+            .map_err(|_| Failure::Busy)?;
         let keyring = std::sync::Arc::clone(&self.keyring);
         let digest = tokio::task::spawn_blocking(move || set.digest(&keyring, &code)).await;
-        let digest = digest.map_err(|_| Failure::Busy)?.map_err(|_| Failure::Busy)?;
+        let digest = digest
+            .map_err(|_| Failure::Busy)?
+            .map_err(|_| Failure::Busy)?;
         Ok(Box::new(BackupGuess::new(digest, allowed)))
     }
 
     async fn person(&self, running: &Running) -> Result<Option<Person>, Failure> {
-        let Some((_, key)) = &running.person else { return Ok(None) };
-        self.store.find_person(REALM, &key.name).await.map_err(Failure::Store)
+        let Some((_, key)) = &running.person else {
+            return Ok(None);
+        };
+        self.store
+            .find_person(REALM, &key.name)
+            .await
+            .map_err(Failure::Store)
     }
 
     async fn granted(&self, caller: &Caller, running: &Running, now: Now) -> Step {
-        let Some((person, _)) = &running.person else { return Step::of(State::Denied) };
-        let earned = Earned::Proven { person: *person, place: running.facts.place, enrollment: None };
+        let Some((person, _)) = &running.person else {
+            return Step::of(State::Denied);
+        };
+        let earned = Earned::Proven {
+            person: *person,
+            place: running.facts.place,
+            enrollment: None,
+        };
         let Some(grant) = self.grant(caller, &running.facts, earned, now) else {
             return Step::of(State::Unavailable);
         };
-        Step { messages: self.codes_left(running).await, grant: Some(grant), ..Step::of(State::Granted) }
+        Step {
+            messages: self.codes_left(running).await,
+            grant: Some(grant),
+            ..Step::of(State::Granted)
+        }
     }
 
     /// After a backup code: how many are left.
     async fn codes_left(&self, running: &Running) -> Vec<Message> {
-        let Stage::Code(dialogue) = &running.stage else { return Vec::new() };
+        let Stage::Code(dialogue) = &running.stage else {
+            return Vec::new();
+        };
         if dialogue.allowed.contains(Kind::BackupCodes) {
             return Vec::new();
         }
-        let Ok(Some(person)) = self.person(running).await else { return Vec::new() };
-        let left: usize = person.credentials.iter().map(|credential| credential.codes.len()).sum();
+        let Ok(Some(person)) = self.person(running).await else {
+            return Vec::new();
+        };
+        let left: usize = person
+            .credentials
+            .iter()
+            .map(|credential| credential.codes.len())
+            .sum();
         let text = match left {
             0 => "That was your last backup code. Make new ones: mfactl codes".to_owned(),
             1 => "1 backup code left. Make new ones: mfactl codes".to_owned(),
             left => format!("{left} backup codes left."),
         };
-        vec![Message { style: Style::Info, text }]
+        vec![Message {
+            style: Style::Info,
+            text,
+        }]
     }
 
     fn report(&self, running: &Running, failure: Failure, now: Now) {
@@ -217,5 +293,8 @@ impl Engine {
 }
 
 pub(super) fn ask(prompt: String) -> Step {
-    Step { messages: vec![visible(prompt)], ..Step::of(State::Continue) }
+    Step {
+        messages: vec![visible(prompt)],
+        ..Step::of(State::Continue)
+    }
 }

@@ -41,7 +41,12 @@ pub enum Next {
 impl Dialogue {
     /// A dialogue that needs `count` factors of distinct kinds and forgives `tries` − 1 wrong answers.
     pub fn new(play: Play, allowed: Allowed, count: u8, tries: u8) -> Self {
-        Self { play, allowed, needed: usize::from(count.max(1)), tries_left: tries.max(1) }
+        Self {
+            play,
+            allowed,
+            needed: usize::from(count.max(1)),
+            tries_left: tries.max(1),
+        }
     }
 
     /// Steps on.
@@ -49,12 +54,20 @@ impl Dialogue {
         match (&self.play, heard) {
             (Play::Earnest, Heard::Right(kind)) => {
                 self.allowed.use_up(kind);
-                if self.allowed.used() >= self.needed { Next::Granted } else { Next::Another }
+                if self.allowed.used() >= self.needed {
+                    Next::Granted
+                } else {
+                    Next::Another
+                }
             }
             (Play::Formality, _) => Next::NotRequired,
             (Play::Earnest | Play::Decoy(_), _) => {
                 self.tries_left = self.tries_left.saturating_sub(1);
-                if self.tries_left == 0 { Next::Denied } else { Next::Again }
+                if self.tries_left == 0 {
+                    Next::Denied
+                } else {
+                    Next::Again
+                }
             }
         }
     }
@@ -70,11 +83,18 @@ mod tests {
 
     #[test]
     fn one_right_answer_grants_and_the_last_wrong_one_denies() {
-        assert_eq!(dialogue(Play::Earnest, 1, 1).hear(Heard::Right(Kind::Totp)), Next::Granted);
+        assert_eq!(
+            dialogue(Play::Earnest, 1, 1).hear(Heard::Right(Kind::Totp)),
+            Next::Granted
+        );
         let mut patient = dialogue(Play::Earnest, 1, 2);
         assert_eq!(patient.hear(Heard::NotRight), Next::Again);
         assert_eq!(patient.hear(Heard::NotRight), Next::Denied);
-        assert_eq!(dialogue(Play::Earnest, 0, 0).hear(Heard::NotRight), Next::Denied, "0 never means unlimited");
+        assert_eq!(
+            dialogue(Play::Earnest, 0, 0).hear(Heard::NotRight),
+            Next::Denied,
+            "0 never means unlimited"
+        );
     }
 
     #[test]
@@ -88,8 +108,15 @@ mod tests {
     #[test]
     fn a_decoy_never_grants_and_a_formality_never_denies() {
         let mut decoy = dialogue(Play::Decoy("test"), 1, 3);
-        let steps = [decoy.hear(Heard::Right(Kind::Totp)), decoy.hear(Heard::NotRight), decoy.hear(Heard::NotRight)];
+        let steps = [
+            decoy.hear(Heard::Right(Kind::Totp)),
+            decoy.hear(Heard::NotRight),
+            decoy.hear(Heard::NotRight),
+        ];
         assert_eq!(steps, [Next::Again, Next::Again, Next::Denied]);
-        assert_eq!(dialogue(Play::Formality, 1, 1).hear(Heard::NotRight), Next::NotRequired);
+        assert_eq!(
+            dialogue(Play::Formality, 1, 1).hear(Heard::NotRight),
+            Next::NotRequired
+        );
     }
 }

@@ -20,7 +20,11 @@ use crate::{
     config::Loaded,
     engine::{Engine, REALM},
     enrollment::{self, Maker},
-    factor::{FactorError, answer::Answer, otp::{Generator, identity}},
+    factor::{
+        FactorError,
+        answer::Answer,
+        otp::{Generator, identity},
+    },
     people::Account,
     qr,
     store::{CredentialId, Kind, PersonKey, Standing},
@@ -32,7 +36,7 @@ const PENDING: i64 = 15 * 60;
 const TRIES: u8 = 3;
 
 /// An enrollment in a login, waiting for its first code.
-pub struct Enrolling {
+pub(super) struct Enrolling {
     generator: Generator,
     credential: CredentialId,
     tries_left: u8,
@@ -40,7 +44,9 @@ pub struct Enrolling {
 
 impl std::fmt::Debug for Enrolling {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Enrolling").field("credential", &self.credential).finish_non_exhaustive()
+        f.debug_struct("Enrolling")
+            .field("credential", &self.credential)
+            .finish_non_exhaustive()
     }
 }
 
@@ -54,7 +60,9 @@ impl Engine {
         rule: Option<String>,
         now: Now,
     ) -> Begun {
-        let Subject::NotEnrolled(account) = subject else { return (String::new(), Step::of(State::Denied)) };
+        let Subject::NotEnrolled(account) = subject else {
+            return (String::new(), Step::of(State::Denied));
+        };
         let offered = self.offer(&account, &loaded, &facts, now).await;
         let Ok((key, person, enrolling)) = offered else {
             let mut record = facts.record(now.wall, Event::Alarm, "unavailable");
@@ -62,11 +70,16 @@ impl Engine {
             self.trail.send(&record);
             return (String::new(), Step::of(State::Unavailable));
         };
-        let messages = match screen(&enrolling.generator, &loaded, &account.name) {
-            Ok(messages) => messages,
-            Err(_) => return (String::new(), Step::of(State::Unavailable)),
+        let Ok(messages) = screen(&enrolling.generator, &loaded, &account.name) else {
+            return (String::new(), Step::of(State::Unavailable));
         };
-        let running = Running { facts, person: Some((person, key)), stage: Stage::Enroll(enrolling), loaded, rule };
+        let running = Running {
+            facts,
+            person: Some((person, key)),
+            stage: Stage::Enroll(enrolling),
+            loaded,
+            rule,
+        };
         self.open(caller, running, messages)
     }
 
@@ -79,7 +92,11 @@ impl Engine {
         now: Now,
     ) -> Result<(PersonKey, crate::store::PersonId, Enrolling), String> {
         let text = |error: &dyn std::error::Error| error.to_string();
-        let known = self.store.find_person(REALM, &account.name).await.map_err(|error| text(&error))?;
+        let known = self
+            .store
+            .find_person(REALM, &account.name)
+            .await
+            .map_err(|error| text(&error))?;
         let pending = known.as_ref().and_then(|person| {
             let credential = person.credentials.iter().find(|credential| {
                 credential.kind == Kind::Totp
@@ -93,14 +110,33 @@ impl Engine {
             return Ok(pending);
         }
         let key = enrollment::person_key(account);
-        let maker = Maker { keyring: &self.keyring, settings: &loaded.settings };
-        let generator = maker.generator(Kind::Totp, &mfad_protocol::EnrollmentOptions::default()).map_err(|e| text(&e))?;
+        let maker = Maker {
+            keyring: &self.keyring,
+            settings: &loaded.settings,
+        };
+        let generator = maker
+            .generator(Kind::Totp, &mfad_protocol::EnrollmentOptions::default())
+            .map_err(|e| text(&e))?;
         let standing = Standing::PendingUntil(now.wall.saturating_add(PENDING));
-        let new = maker.otp(&key, Kind::Totp, &generator, None, standing, -1).map_err(|e| text(&e))?;
+        let new = maker
+            .otp(&key, Kind::Totp, &generator, None, standing, -1)
+            .map_err(|e| text(&e))?;
         let credential = new.id;
         let record = facts.record(now.wall, Event::Enrollment, "offered");
-        let person = self.store.add_credential(key.clone(), new, now, record).await.map_err(|error| text(&error))?;
-        Ok((key, person.id, Enrolling { generator, credential, tries_left: TRIES }))
+        let person = self
+            .store
+            .add_credential(key.clone(), new, now, record)
+            .await
+            .map_err(|error| text(&error))?;
+        Ok((
+            key,
+            person.id,
+            Enrolling {
+                generator,
+                credential,
+                tries_left: TRIES,
+            },
+        ))
     }
 
     pub(super) async fn answer_enrollment(
@@ -113,36 +149,66 @@ impl Engine {
         let now = self.now();
         let windows = Self::windows(&running.loaded);
         let prompt = running.loaded.settings.prompt.text.clone();
-        let Stage::Enroll(enrolling) = &mut running.stage else { return Self::refuse(heard_at).await };
+        let Stage::Enroll(enrolling) = &mut running.stage else {
+            return Self::refuse(heard_at).await;
+        };
         let Some(step) = enrolling.generator.matches(answer, -1, now, windows) else {
             enrolling.tries_left = enrolling.tries_left.saturating_sub(1);
             if enrolling.tries_left == 0 {
                 return Self::refuse(heard_at).await;
             }
             Self::pad(heard_at).await;
-            return ask(format!("That code does not match; check that the phone's clock is right. {prompt}"));
+            return ask(format!(
+                "That code does not match; check that the phone's clock is right. {prompt}"
+            ));
         };
         let enrollment = Some((enrolling.credential, step));
-        let Some((person, _)) = &running.person else { return Self::refuse(heard_at).await };
-        let earned = Earned::Proven { person: *person, place: running.facts.place, enrollment };
+        let Some((person, _)) = &running.person else {
+            return Self::refuse(heard_at).await;
+        };
+        let earned = Earned::Proven {
+            person: *person,
+            place: running.facts.place,
+            enrollment,
+        };
         match self.grant(caller, &running.facts, earned, now) {
-            Some(grant) => Step { grant: Some(grant), ..Step::of(State::Granted) },
+            Some(grant) => Step {
+                grant: Some(grant),
+                ..Step::of(State::Granted)
+            },
             None => Step::of(State::Unavailable),
         }
     }
 }
 
 /// What is shown: plain ASCII, a line a message, the prompt last.
-fn screen(generator: &Generator, loaded: &Loaded, account: &str) -> Result<Vec<Message>, FactorError> {
+fn screen(
+    generator: &Generator,
+    loaded: &Loaded,
+    account: &str,
+) -> Result<Vec<Message>, FactorError> {
     let issuer = loaded.settings.otp.issuer.as_str();
     let uri = generator.uri(issuer, account)?;
-    let info = |text: String| Message { style: Style::Info, text };
-    let mut messages = vec![info("This login needs a second factor, and you have none yet.".to_owned())];
-    messages.push(info("Scan this with an authenticator app on your phone:".to_owned()));
+    let info = |text: String| Message {
+        style: Style::Info,
+        text,
+    };
+    let mut messages = vec![info(
+        "This login needs a second factor, and you have none yet.".to_owned(),
+    )];
+    messages.push(info(
+        "Scan this with an authenticator app on your phone:".to_owned(),
+    ));
     messages.extend(qr::ascii(&uri).into_iter().map(info));
     let secret = enrollment::grouped(&generator.base32()?);
-    messages.push(info(format!("Or type this secret into it: {}", secret.as_str())));
+    messages.push(info(format!(
+        "Or type this secret into it: {}",
+        secret.as_str()
+    )));
     messages.push(info(format!("({})", generator.describe())));
-    messages.push(visible(format!("Then type the code it shows. {}", loaded.settings.prompt.text)));
+    messages.push(visible(format!(
+        "Then type the code it shows. {}",
+        loaded.settings.prompt.text
+    )));
     Ok(messages)
 }

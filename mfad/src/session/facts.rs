@@ -86,7 +86,10 @@ impl Facts {
             return Err(Unservable::Protocol(context.protocol));
         }
         let hook = context.hook.ok_or(Unservable::Malformed)?;
-        let bounded = |text: &Option<String>, limit| text.as_ref().is_none_or(|text: &String| text.len() <= limit);
+        let bounded = |text: &Option<String>, limit| {
+            text.as_ref()
+                .is_none_or(|text: &String| text.len() <= limit)
+        };
         let within = bounded(&context.rhost, limits::TEXT)
             && bounded(&context.tty, limits::TEXT)
             && bounded(&context.ruser, limits::TEXT)
@@ -96,17 +99,28 @@ impl Facts {
         if !within || context.service.is_empty() || context.service.len() > limits::TEXT {
             return Err(Unservable::Malformed);
         }
-        let real_uid = if caller.is_root() { context.real_uid } else { Some(caller.uid) };
+        let real_uid = if caller.is_root() {
+            context.real_uid
+        } else {
+            Some(caller.uid)
+        };
         let rhost = context.rhost.filter(|rhost| !rhost.is_empty());
         let address = far_end(rhost.as_deref(), context.ssh_connection.as_deref());
         let far = rhost.is_some() || address.is_some();
         Ok(Self {
             hook,
             service: context.service.to_ascii_lowercase(),
-            place: if far { Place::Remote(address.map(network_of)) } else { Place::Local },
+            place: if far {
+                Place::Remote(address.map(network_of))
+            } else {
+                Place::Local
+            },
             address,
             local: !far && context.tty.as_deref().is_some_and(is_console),
-            first_factor: first_factor(context.ssh_auth_info.as_deref(), context.after_password == Some(true)),
+            first_factor: first_factor(
+                context.ssh_auth_info.as_deref(),
+                context.after_password == Some(true),
+            ),
             real_uid,
             decoy: context.decoy == Some(true),
             guarded: context.guarded == Some(true),
@@ -114,7 +128,10 @@ impl Facts {
             shown: Shown {
                 user: printable(&context.user),
                 rhost: rhost.map(|text| printable(&text)),
-                tty: context.tty.filter(|tty| !tty.is_empty()).map(|text| printable(&text)),
+                tty: context
+                    .tty
+                    .filter(|tty| !tty.is_empty())
+                    .map(|text| printable(&text)),
                 by: caller.uid,
             },
             user: Some(context.user).filter(|user| is_name(user)),
@@ -164,15 +181,26 @@ impl Facts {
 fn is_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= limits::USER
-        && !name.chars().any(|c| c == ':' || c == '/' || c == '\u{FFFD}')
+        && !name
+            .chars()
+            .any(|c| c == ':' || c == '/' || c == '\u{FFFD}')
         && printable(name) == name
 }
 
 /// The address of the far end: sshd's own variable first (`PAM_RHOST` may be a name), mapped IPv4 made IPv4.
 fn far_end(rhost: Option<&str>, ssh_connection: Option<&str>) -> Option<IpAddr> {
     let from_sshd = ssh_connection.and_then(|connection| connection.split(' ').next());
-    let unscoped = |text: &str| text.split('%').next().unwrap_or_default().parse::<IpAddr>().ok();
-    from_sshd.and_then(unscoped).or_else(|| rhost.and_then(unscoped)).map(|address| address.to_canonical())
+    let unscoped = |text: &str| {
+        text.split('%')
+            .next()
+            .unwrap_or_default()
+            .parse::<IpAddr>()
+            .ok()
+    };
+    from_sshd
+        .and_then(unscoped)
+        .or_else(|| rhost.and_then(unscoped))
+        .map(|address| address.to_canonical())
 }
 
 /// What a source is known by: an IPv4 address, or the /64 that an IPv6 host can roam in.
@@ -190,8 +218,9 @@ fn network_of(address: IpAddr) -> IpAddr {
 fn is_console(tty: &str) -> bool {
     let name = tty.strip_prefix("/dev/").unwrap_or(tty);
     let numbered = |prefix| {
-        name.strip_prefix(prefix)
-            .is_some_and(|rest: &str| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
+        name.strip_prefix(prefix).is_some_and(|rest: &str| {
+            !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit())
+        })
     };
     name == "console" || numbered("tty") || numbered("ttyS") || numbered("hvc")
 }
@@ -200,7 +229,10 @@ fn first_factor(ssh_auth_info: Option<&str>, after_password: bool) -> FirstFacto
     let methods = ssh_auth_info.unwrap_or_default();
     if methods.lines().any(|line| line.starts_with("publickey ")) {
         FirstFactor::PublicKey
-    } else if methods.lines().any(|line| !line.is_empty() && !line.starts_with("keyboard-interactive")) {
+    } else if methods
+        .lines()
+        .any(|line| !line.is_empty() && !line.starts_with("keyboard-interactive"))
+    {
         FirstFactor::OtherSsh
     } else if after_password {
         FirstFactor::Password
@@ -215,7 +247,10 @@ mod tests {
     use crate::session::Connection;
 
     fn root() -> Caller {
-        Caller { uid: 0, connection: Connection::Peer(1) }
+        Caller {
+            uid: 0,
+            connection: Connection::Peer(1),
+        }
     }
 
     fn context(edit: impl FnOnce(&mut Context)) -> Context {
@@ -238,14 +273,27 @@ mod tests {
     fn another_protocol_is_not_served() {
         for protocol in [0, mfad_protocol::PROTOCOL + 1, u32::MAX] {
             let context = context(|c| c.protocol = protocol);
-            assert_eq!(Facts::derive(context, &root()), Err(Unservable::Protocol(protocol)));
+            assert_eq!(
+                Facts::derive(context, &root()),
+                Err(Unservable::Protocol(protocol))
+            );
         }
     }
 
     #[test]
     fn names_that_are_nobodys_are_no_names() {
         let long = "x".repeat(4096);
-        for name in ["", "a\nb", "a:b", "../etc", "\u{1b}[2J", "a\0b", "al\u{202E}ice", "\u{FFFD}", &long] {
+        for name in [
+            "",
+            "a\nb",
+            "a:b",
+            "../etc",
+            "\u{1b}[2J",
+            "a\0b",
+            "al\u{202E}ice",
+            "\u{FFFD}",
+            &long,
+        ] {
             assert_eq!(facts(|c| c.user = name.into()).user, None, "{name:?}");
         }
         assert_eq!(facts(|_| ()).user.as_deref(), Some("alice"));
@@ -262,13 +310,25 @@ mod tests {
             c.ssh_connection = Some("198.51.100.4 5555 192.0.2.1 22".into());
         });
         assert_eq!(named.place, Place::Remote("198.51.100.4".parse().ok()));
-        assert_eq!(facts(|c| c.rhost = Some("client.example".into())).place, Place::Remote(None));
+        assert_eq!(
+            facts(|c| c.rhost = Some("client.example".into())).place,
+            Place::Remote(None)
+        );
     }
 
     #[test]
     fn only_a_console_without_a_far_end_is_local() {
-        for (tty, local) in [("tty1", true), ("/dev/tty63", true), ("hvc0", true), ("ttyS0", true), ("pts/0", false),
-            ("/dev/pts/3", false), ("ssh", false), ("tty", false), ("ttyACM0x", false)] {
+        for (tty, local) in [
+            ("tty1", true),
+            ("/dev/tty63", true),
+            ("hvc0", true),
+            ("ttyS0", true),
+            ("pts/0", false),
+            ("/dev/pts/3", false),
+            ("ssh", false),
+            ("tty", false),
+            ("ttyACM0x", false),
+        ] {
             assert_eq!(facts(|c| c.tty = Some(tty.into())).local, local, "{tty}");
         }
         let far = facts(|c| {
@@ -294,7 +354,10 @@ mod tests {
 
     #[test]
     fn a_caller_that_is_not_root_cannot_state_a_uid() {
-        let caller = Caller { uid: 1000, connection: Connection::Peer(1) };
+        let caller = Caller {
+            uid: 1000,
+            connection: Connection::Peer(1),
+        };
         let facts = Facts::derive(context(|c| c.real_uid = Some(0)), &caller).unwrap();
         assert_eq!(facts.real_uid, Some(1000));
     }

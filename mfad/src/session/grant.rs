@@ -63,7 +63,10 @@ impl Grants {
         let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
         prune(&mut live, now);
         if live.len() >= CAPACITY {
-            let oldest = live.iter().min_by_key(|(_, (expires, _))| *expires).map(|(key, _)| key.clone());
+            let oldest = live
+                .iter()
+                .min_by_key(|(_, (expires, _))| *expires)
+                .map(|(key, _)| key.clone());
             oldest.map(|key| live.remove(&key));
         }
         live.insert(reference.clone(), (now.steady + lifetime(), grant));
@@ -71,7 +74,14 @@ impl Grants {
     }
 
     /// The grant of that reference, if this caller may present it for this user and service.
-    pub fn present(&self, reference: &str, caller_uid: u32, user: &str, service: &str, now: Now) -> Option<Grant> {
+    pub fn present(
+        &self,
+        reference: &str,
+        caller_uid: u32,
+        user: &str,
+        service: &str,
+        now: Now,
+    ) -> Option<Grant> {
         let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
         let (expires, grant) = live.get(reference)?;
         let fits = *expires > now.steady
@@ -91,7 +101,10 @@ impl Grants {
 
     /// Takes a grant away: it has served its last phase.
     pub fn retire(&self, reference: &str) {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner).remove(reference);
+        self.live
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(reference);
     }
 
     /// How many are waiting for their account phase; the daemon does not exit under them.
@@ -114,7 +127,10 @@ fn prune(live: &mut HashMap<PendingReference, (i64, Grant)>, now: Now) {
 mod tests {
     use super::*;
 
-    const NOW: Now = Now { wall: 1000, steady: 1000 };
+    const NOW: Now = Now {
+        wall: 1000,
+        steady: 1000,
+    };
 
     fn alices() -> Grant {
         Grant {
@@ -130,10 +146,22 @@ mod tests {
     fn a_grant_serves_its_own_caller_user_and_service_only() {
         let grants = Grants::default();
         let reference = grants.issue(alices(), NOW).unwrap();
-        assert!(grants.present(&reference, 0, "alice", "sshd", NOW).is_some());
-        assert!(grants.present(&reference, 1000, "alice", "sshd", NOW).is_none());
+        assert!(
+            grants
+                .present(&reference, 0, "alice", "sshd", NOW)
+                .is_some()
+        );
+        assert!(
+            grants
+                .present(&reference, 1000, "alice", "sshd", NOW)
+                .is_none()
+        );
         assert!(grants.present(&reference, 0, "bob", "sshd", NOW).is_none());
-        assert!(grants.present(&reference, 0, "alice", "sudo", NOW).is_none());
+        assert!(
+            grants
+                .present(&reference, 0, "alice", "sudo", NOW)
+                .is_none()
+        );
         assert!(grants.present("0123", 0, "alice", "sshd", NOW).is_none());
     }
 
@@ -141,12 +169,23 @@ mod tests {
     fn a_grant_expires_and_a_retired_one_is_gone() {
         let grants = Grants::default();
         let reference = grants.issue(alices(), NOW).unwrap();
-        let later = Now { steady: NOW.steady + lifetime(), ..NOW };
-        assert!(grants.present(&reference, 0, "alice", "sshd", later).is_none());
+        let later = Now {
+            steady: NOW.steady + lifetime(),
+            ..NOW
+        };
+        assert!(
+            grants
+                .present(&reference, 0, "alice", "sshd", later)
+                .is_none()
+        );
         assert_eq!((grants.waiting(NOW), grants.waiting(later)), (1, 0));
         let reference = grants.issue(alices(), NOW).unwrap();
         grants.retire(&reference);
-        assert!(grants.present(&reference, 0, "alice", "sshd", NOW).is_none());
+        assert!(
+            grants
+                .present(&reference, 0, "alice", "sshd", NOW)
+                .is_none()
+        );
     }
 
     #[test]

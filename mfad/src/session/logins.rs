@@ -13,7 +13,7 @@ use super::{
     enrolling::Enrolling,
     facts::{Facts, Unservable},
     grant::{Earned, Grant},
-    verdict::{Course, Play, Subject, course},
+    verdict::{Course, Play, Reminder, Subject, course},
 };
 use crate::{
     audit::Event,
@@ -80,10 +80,23 @@ impl Engine {
         facts.settle_place(subject.uid());
         let loaded = self.loaded();
         let decision = loaded.policy.decide(&request(&facts, subject.groups()));
-        match course(&facts, &subject, &decision, loaded.policy.unenrolled(), now.wall) {
+        match course(
+            &facts,
+            &subject,
+            &decision,
+            loaded.policy.unenrolled(),
+            now.wall,
+        ) {
             Course::Pass { remind } => self.pass(caller, &facts, remind, decision.rule, now),
-            Course::Enroll => self.begin_enrollment(caller, facts, subject, loaded, decision.rule, now).await,
-            Course::Ask { play, allowed, count } => {
+            Course::Enroll => {
+                self.begin_enrollment(caller, facts, subject, loaded, decision.rule, now)
+                    .await
+            }
+            Course::Ask {
+                play,
+                allowed,
+                count,
+            } => {
                 let hint = self.replay_hint(&facts, &subject, now);
                 let person = match (subject, &play) {
                     (Subject::Enrolled(_, person), Play::Earnest) => Some((person.id, person.key)),
@@ -91,8 +104,13 @@ impl Engine {
                 };
                 let dialogue = Dialogue::new(play, allowed, count, loaded.settings.prompt.tries);
                 let prompt = format!("{hint}{}", loaded.settings.prompt.text);
-                let running =
-                    Running { facts, person, stage: Stage::Code(dialogue), loaded, rule: decision.rule };
+                let running = Running {
+                    facts,
+                    person,
+                    stage: Stage::Code(dialogue),
+                    loaded,
+                    rule: decision.rule,
+                };
                 self.open(caller, running, vec![visible(prompt)])
             }
         }
@@ -102,21 +120,27 @@ impl Engine {
     pub(super) fn open(&self, caller: &Caller, running: Running, messages: Vec<Message>) -> Begun {
         let now = Instant::now();
         let patience = running.loaded.settings.session.dialogue + Duration::from_secs(2);
-        let record = running.facts.record(self.now().wall, Event::Alarm, "too-many-dialogues");
-        match self.registry.open(caller, running, now + patience, now) {
-            Some(id) => (id, Step { messages, ..Step::of(State::Continue) }),
-            None => {
-                self.trail.send(&record);
-                (String::new(), Step::of(State::Unavailable))
-            }
-        }
+        let record = running
+            .facts
+            .record(self.now().wall, Event::Alarm, "too-many-dialogues");
+        let Some(id) = self.registry.open(caller, running, now + patience, now) else {
+            self.trail.send(&record);
+            return (String::new(), Step::of(State::Unavailable));
+        };
+        (
+            id,
+            Step {
+                messages,
+                ..Step::of(State::Continue)
+            },
+        )
     }
 
     fn pass(
         &self,
         caller: &Caller,
         facts: &Facts,
-        remind: Option<Option<i64>>,
+        remind: Option<Reminder>,
         rule: Option<String>,
         now: Now,
     ) -> Begun {
@@ -126,11 +150,24 @@ impl Engine {
         self.note(record);
         let grant = self.grant(caller, facts, Earned::NotRequired, now);
         let messages = remind.map(reminder).into_iter().collect();
-        (String::new(), Step { messages, grant, ..Step::of(State::NotRequired) })
+        (
+            String::new(),
+            Step {
+                messages,
+                grant,
+                ..Step::of(State::NotRequired)
+            },
+        )
     }
 
     /// Files what this login has earned.
-    pub(super) fn grant(&self, caller: &Caller, facts: &Facts, earned: Earned, now: Now) -> Option<PendingReference> {
+    pub(super) fn grant(
+        &self,
+        caller: &Caller,
+        facts: &Facts,
+        earned: Earned,
+        now: Now,
+    ) -> Option<PendingReference> {
         let grant = Grant {
             caller_uid: caller.uid,
             user: facts.user.clone()?,
@@ -145,11 +182,15 @@ impl Engine {
     ///
     /// A caller other than root may only ask for its own account; for any other it meets nobody.
     pub(super) async fn subject(&self, caller: &Caller, facts: &Facts) -> Option<Subject> {
-        let Some(user) = &facts.user else { return Some(Subject::Nobody) };
+        let Some(user) = &facts.user else {
+            return Some(Subject::Nobody);
+        };
         let account = self.people.named(user).await.ok()?;
         let person = self.store.find_person(REALM, user).await.ok()?;
         Some(match account {
-            Some(account) if caller.is_root() || caller.uid == account.uid => Subject::of(account, person),
+            Some(account) if caller.is_root() || caller.uid == account.uid => {
+                Subject::of(account, person)
+            }
             _ => Subject::Nobody,
         })
     }
@@ -157,7 +198,9 @@ impl Engine {
     /// Whether the auth phase of this very transaction has proven a second factor (an expired password is changed
     /// right after it).
     fn proven_in_this_transaction(&self, caller: &Caller, facts: &Facts, now: Now) -> bool {
-        let (Some(reference), Some(user)) = (&facts.grant, &facts.user) else { return false };
+        let (Some(reference), Some(user)) = (&facts.grant, &facts.user) else {
+            return false;
+        };
         self.grants
             .present(reference, caller.uid, user, &facts.service, now)
             .is_some_and(|grant| matches!(grant.earned, Earned::Proven { .. }))
@@ -166,22 +209,33 @@ impl Engine {
     /// Says when the next code comes, if the current one has been used (ssh, then sudo at once) and the person may
     /// know it.
     fn replay_hint(&self, facts: &Facts, subject: &Subject, now: Now) -> String {
-        let Subject::Enrolled(account, person) = subject else { return String::new() };
+        let Subject::Enrolled(account, person) = subject else {
+            return String::new();
+        };
         if !facts.may_hint(account.uid) {
             return String::new();
         }
         let totp: Vec<_> = person
             .credentials
             .iter()
-            .filter(|credential| credential.kind == Kind::Totp && credential.standing == Standing::Active)
+            .filter(|credential| {
+                credential.kind == Kind::Totp && credential.standing == Standing::Active
+            })
             .collect();
-        let [credential] = totp.as_slice() else { return String::new() };
+        let [credential] = totp.as_slice() else {
+            return String::new();
+        };
         let bound = identity(&person.key, credential.kind, credential.id);
-        let Ok(generator) = Generator::open(&self.keyring, &bound, &credential.sealed) else { return String::new() };
+        let Ok(generator) = Generator::open(&self.keyring, &bound, &credential.sealed) else {
+            return String::new();
+        };
         if credential.moving != generator.step_at(now.wall) {
             return String::new();
         }
-        format!("This code has been used; the next one comes in {} s. ", generator.until_next_step(now.wall))
+        format!(
+            "This code has been used; the next one comes in {} s. ",
+            generator.until_next_step(now.wall)
+        )
     }
 
     fn refuse_unservable(&self, caller: &Caller, unservable: Unservable) -> Begun {
@@ -191,7 +245,9 @@ impl Engine {
                  host programs",
                 mfad_protocol::PROTOCOL
             ),
-            Unservable::Malformed => "a module sent a context without a hook or a service, or over its bounds".to_owned(),
+            Unservable::Malformed => {
+                "a module sent a context without a hook or a service, or over its bounds".to_owned()
+            }
         };
         self.note(crate::audit::Record {
             time: self.now().wall,
@@ -224,14 +280,26 @@ pub(super) fn request<'a>(facts: &'a Facts, groups: &'a [String]) -> policy::Req
 /// A visible prompt. Codes are good once, so nothing is lost by echoing them; and sshd's password method, which
 /// answers every hidden prompt with the login password, fails cleanly on a visible one.
 pub(super) fn visible(text: String) -> Message {
-    Message { style: Style::Visible, text }
+    Message {
+        style: Style::Visible,
+        text,
+    }
 }
 
 /// What somebody without a factor is told.
-pub(super) fn reminder(until: Option<i64>) -> Message {
-    let deadline = until
+pub(super) fn reminder(remind: Reminder) -> Message {
+    let deadline = remind
+        .until
         .and_then(|until| jiff::Timestamp::from_second(until).ok())
-        .map(|until| format!(" From {} on you will need one to log in.", until.strftime("%Y-%m-%d %H:%M UTC")))
+        .map(|until| {
+            format!(
+                " From {} on you will need one to log in.",
+                until.strftime("%Y-%m-%d %H:%M UTC")
+            )
+        })
         .unwrap_or_default();
-    Message { style: Style::Info, text: format!("You have no second factor yet.{deadline} Set one up: mfactl enroll totp") }
+    Message {
+        style: Style::Info,
+        text: format!("You have no second factor yet.{deadline} Set one up: mfactl enroll totp"),
+    }
 }

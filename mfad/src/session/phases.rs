@@ -23,7 +23,9 @@ impl Engine {
         let now = self.now();
         let presented = facts.grant.as_deref().and_then(|reference| {
             let user = facts.user.as_deref()?;
-            self.grants.present(reference, caller.uid, user, &facts.service, now).map(|grant| (reference, grant))
+            self.grants
+                .present(reference, caller.uid, user, &facts.service, now)
+                .map(|grant| (reference, grant))
         });
         match presented {
             Some((reference, grant)) => self.commit(&facts, reference, grant, now).await,
@@ -34,7 +36,12 @@ impl Engine {
     }
 
     async fn commit(&self, facts: &Facts, reference: &str, grant: Grant, now: Now) -> Step {
-        let Earned::Proven { person, place, enrollment } = grant.earned else {
+        let Earned::Proven {
+            person,
+            place,
+            enrollment,
+        } = grant.earned
+        else {
             self.grants.commit(reference);
             return granted(reference);
         };
@@ -42,9 +49,15 @@ impl Engine {
             let mut record = facts.record(now.wall, Event::Enrollment, "added");
             record.factor = Some("totp".to_owned());
             self.trail.send(&record);
-            if let Err(error) = self.store.activate(person, credential, step, now, record).await {
+            if let Err(error) = self
+                .store
+                .activate(person, credential, step, now, record)
+                .await
+            {
                 let mut record = facts.record(now.wall, Event::Alarm, "unavailable");
-                record.detail = Some(format!("an enrollment made in a login could not be kept: {error}"));
+                record.detail = Some(format!(
+                    "an enrollment made in a login could not be kept: {error}"
+                ));
                 self.trail.send(&record);
                 return Step::of(State::Unavailable);
             }
@@ -63,13 +76,18 @@ impl Engine {
         let now = self.now();
         let committed = facts.grant.as_deref().and_then(|reference| {
             let user = facts.user.as_deref()?;
-            let grant = self.grants.present(reference, caller.uid, user, &facts.service, now)?;
+            let grant = self
+                .grants
+                .present(reference, caller.uid, user, &facts.service, now)?;
             grant.committed.then(|| (reference.to_owned(), grant))
         });
         match committed {
             Some((reference, _)) => {
                 self.grants.retire(&reference);
-                Step { messages: self.greeting(&facts).await, ..Step::of(State::Granted) }
+                Step {
+                    messages: self.greeting(&facts).await,
+                    ..Step::of(State::Granted)
+                }
             }
             None if facts.guarded => self.judge_at_gate(caller, facts, now).await,
             None => Step::of(State::NotRequired),
@@ -78,19 +96,39 @@ impl Engine {
 
     /// What matters to the person who has just come in.
     async fn greeting(&self, facts: &Facts) -> Vec<Message> {
-        let Some(user) = &facts.user else { return Vec::new() };
-        let Ok(Some(person)) = self.store.find_person(REALM, user).await else { return Vec::new() };
-        let info = |text| Message { style: Style::Info, text };
+        let Some(user) = &facts.user else {
+            return Vec::new();
+        };
+        let Ok(Some(person)) = self.store.find_person(REALM, user).await else {
+            return Vec::new();
+        };
+        let info = |text| Message {
+            style: Style::Info,
+            text,
+        };
         let mut lines = Vec::new();
         match person.failures_since {
             0 => {}
-            1 => lines.push(info("1 failed second factor since your last login.".to_owned())),
-            many => lines.push(info(format!("{many} failed second factors since your last login."))),
+            1 => lines.push(info(
+                "1 failed second factor since your last login.".to_owned(),
+            )),
+            many => lines.push(info(format!(
+                "{many} failed second factors since your last login."
+            ))),
         }
-        let left: usize = person.credentials.iter().map(|credential| credential.codes.len()).sum();
-        let has_set = person.credentials.iter().any(|credential| credential.kind == crate::store::Kind::BackupCodes);
+        let left: usize = person
+            .credentials
+            .iter()
+            .map(|credential| credential.codes.len())
+            .sum();
+        let has_set = person
+            .credentials
+            .iter()
+            .any(|credential| credential.kind == crate::store::Kind::BackupCodes);
         if has_set && left <= 2 {
-            lines.push(info(format!("{left} backup codes left. Make new ones: mfactl codes")));
+            lines.push(info(format!(
+                "{left} backup codes left. Make new ones: mfactl codes"
+            )));
         }
         lines
     }
@@ -115,7 +153,11 @@ impl Engine {
                     self.grants.commit(reference);
                 }
                 let messages = remind.map(reminder).into_iter().collect();
-                Step { messages, grant, ..Step::of(State::NotRequired) }
+                Step {
+                    messages,
+                    grant,
+                    ..Step::of(State::NotRequired)
+                }
             }
         }
     }
@@ -129,5 +171,8 @@ impl Engine {
 }
 
 fn granted(reference: &str) -> Step {
-    Step { grant: Some(reference.to_owned()), ..Step::of(State::Granted) }
+    Step {
+        grant: Some(reference.to_owned()),
+        ..Step::of(State::Granted)
+    }
 }

@@ -28,7 +28,12 @@ impl Subject {
     pub fn of(account: Account, person: Option<Person>) -> Self {
         match person {
             Some(person) if person.key.uid != account.uid => Self::Stranger(account),
-            Some(person) if person.credentials.iter().any(|credential| credential.standing == Standing::Active) => {
+            Some(person)
+                if person
+                    .credentials
+                    .iter()
+                    .any(|credential| credential.standing == Standing::Active) =>
+            {
                 Self::Enrolled(account, person)
             }
             _ => Self::NotEnrolled(account),
@@ -39,7 +44,9 @@ impl Subject {
     pub fn uid(&self) -> Option<u32> {
         match self {
             Self::Nobody => None,
-            Self::NotEnrolled(account) | Self::Enrolled(account, _) | Self::Stranger(account) => Some(account.uid),
+            Self::NotEnrolled(account) | Self::Enrolled(account, _) | Self::Stranger(account) => {
+                Some(account.uid)
+            }
         }
     }
 
@@ -47,7 +54,9 @@ impl Subject {
     pub fn groups(&self) -> &[String] {
         match self {
             Self::Nobody => &[],
-            Self::NotEnrolled(account) | Self::Enrolled(account, _) | Self::Stranger(account) => &account.groups,
+            Self::NotEnrolled(account) | Self::Enrolled(account, _) | Self::Stranger(account) => {
+                &account.groups
+            }
         }
     }
 }
@@ -63,13 +72,20 @@ pub enum Play {
     Formality,
 }
 
+/// Somebody is let in without a factor, and should hear it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reminder {
+    /// From when on they will not be (seconds since the epoch), if that is set.
+    pub until: Option<i64>,
+}
+
 /// What a login goes through.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Course {
     /// No second factor. `remind` if the person should hear that they have none.
     Pass {
-        /// Whether to say that a factor should be enrolled, and until when (seconds since the epoch).
-        remind: Option<Option<i64>>,
+        /// Whether to say that a factor should be enrolled.
+        remind: Option<Reminder>,
     },
     /// A prompt.
     Ask {
@@ -88,15 +104,25 @@ pub enum Course {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Gate {
     /// In, with a reminder as in [`Course::Pass`].
-    Open(Option<Option<i64>>),
+    Open(Option<Reminder>),
     /// Refused; says why, for the audit log.
     Shut(&'static str),
 }
 
 /// The course of an auth phase or a password change. `unenrolled` says what becomes of those without a factor, `wall`
 /// is the time it is compared with.
-pub fn course(facts: &Facts, subject: &Subject, decision: &Decision, unenrolled: Unenrolled, wall: i64) -> Course {
-    let decoy = |why| Course::Ask { play: Play::Decoy(why), allowed: Allowed::default(), count: 1 };
+pub fn course(
+    facts: &Facts,
+    subject: &Subject,
+    decision: &Decision,
+    unenrolled: Unenrolled,
+    wall: i64,
+) -> Course {
+    let decoy = |why| Course::Ask {
+        play: Play::Decoy(why),
+        allowed: Allowed::default(),
+        count: 1,
+    };
     if facts.decoy {
         return decoy("the first factor had failed");
     }
@@ -104,21 +130,29 @@ pub fn course(facts: &Facts, subject: &Subject, decision: &Decision, unenrolled:
         (Verdict::Deny, _) => return decoy("the policy denies"),
         // A user's proof before changing factors is never waived: the policy speaks of logins.
         (Verdict::NotRequired, false) => return Course::Pass { remind: None },
-        (Verdict::NotRequired, true) => &Requirement { any: Vec::new(), count: 1 },
+        (Verdict::NotRequired, true) => &Requirement {
+            any: Vec::new(),
+            count: 1,
+        },
         (Verdict::Require(requirement), _) => requirement,
     };
     match subject {
         Subject::Nobody => decoy("no such user, or not the caller's to ask for"),
-        Subject::Stranger(_) => decoy("the enrolled user had another uid; an administrator must reset it"),
+        Subject::Stranger(_) => {
+            decoy("the enrolled user had another uid; an administrator must reset it")
+        }
         Subject::NotEnrolled(_) => not_enrolled(facts, unenrolled, wall),
         Subject::Enrolled(_, person) => {
             let allowed = Allowed::by_policy(&requirement.any);
-            let usable = person
-                .credentials
-                .iter()
-                .any(|credential| credential.standing == Standing::Active && allowed.contains(credential.kind));
+            let usable = person.credentials.iter().any(|credential| {
+                credential.standing == Standing::Active && allowed.contains(credential.kind)
+            });
             if usable {
-                Course::Ask { play: Play::Earnest, allowed, count: requirement.count }
+                Course::Ask {
+                    play: Play::Earnest,
+                    allowed,
+                    count: requirement.count,
+                }
             } else {
                 decoy("enrolled, but with none of the factors that the policy asks for")
             }
@@ -127,14 +161,26 @@ pub fn course(facts: &Facts, subject: &Subject, decision: &Decision, unenrolled:
 }
 
 fn not_enrolled(facts: &Facts, unenrolled: Unenrolled, wall: i64) -> Course {
-    let ask = |play| Course::Ask { play, allowed: Allowed::default(), count: 1 };
+    let ask = |play| Course::Ask {
+        play,
+        allowed: Allowed::default(),
+        count: 1,
+    };
     match effective(unenrolled, wall) {
-        UnenrolledAction::Allow if facts.first_factor.is_there() || facts.hook == Hook::Password => {
-            Course::Pass { remind: Some(unenrolled.until) }
+        UnenrolledAction::Allow
+            if facts.first_factor.is_there() || facts.hook == Hook::Password =>
+        {
+            Course::Pass {
+                remind: Some(Reminder {
+                    until: unenrolled.until,
+                }),
+            }
         }
         UnenrolledAction::Allow => ask(Play::Formality),
         UnenrolledAction::Enroll if facts.first_factor.is_there() => Course::Enroll,
-        UnenrolledAction::Enroll => ask(Play::Decoy("not enrolled, and no first factor to enroll on")),
+        UnenrolledAction::Enroll => ask(Play::Decoy(
+            "not enrolled, and no first factor to enroll on",
+        )),
         UnenrolledAction::Deny => ask(Play::Decoy("not enrolled")),
     }
 }
@@ -145,12 +191,18 @@ pub fn gate(subject: &Subject, decision: &Decision, unenrolled: Unenrolled, wall
         (Verdict::NotRequired, _) => Gate::Open(None),
         (Verdict::Deny, _) => Gate::Shut("the policy denies"),
         (_, Subject::NotEnrolled(_)) if effective(unenrolled, wall) == UnenrolledAction::Allow => {
-            Gate::Open(Some(unenrolled.until))
+            Gate::Open(Some(Reminder {
+                until: unenrolled.until,
+            }))
         }
         _ => Gate::Shut("a second factor is required, and none was proven in this login"),
     }
 }
 
 fn effective(unenrolled: Unenrolled, wall: i64) -> UnenrolledAction {
-    if unenrolled.until.is_some_and(|until| wall >= until) { UnenrolledAction::Deny } else { unenrolled.action }
+    if unenrolled.until.is_some_and(|until| wall >= until) {
+        UnenrolledAction::Deny
+    } else {
+        unenrolled.action
+    }
 }

@@ -41,7 +41,10 @@ impl fmt::Display for StoreError {
             Self::Unwritable(what) => write!(f, "the store cannot be written: {what}"),
             Self::Corrupt(what) => write!(f, "the store is damaged: {what}"),
             Self::FromTheFuture(found) => {
-                write!(f, "the store has schema {found}, written by a newer mfad; upgrade this one")
+                write!(
+                    f,
+                    "the store has schema {found}, written by a newer mfad; upgrade this one"
+                )
             }
             Self::NotFound => f.write_str("no such record"),
             Self::Exists => f.write_str("that name is taken"),
@@ -110,7 +113,9 @@ impl Kind {
 
     /// The kind that `word` names.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Totp, Self::Hotp, Self::BackupCodes].into_iter().find(|kind| kind.word() == word)
+        [Self::Totp, Self::Hotp, Self::BackupCodes]
+            .into_iter()
+            .find(|kind| kind.word() == word)
     }
 
     /// The guessing budget it draws on.
@@ -281,7 +286,12 @@ pub trait Store: Send + Sync {
     fn find_person<'a>(&'a self, realm: &'a str, name: &'a str) -> Answer<'a, Option<Person>>;
 
     /// At most `limit` people whose names sort after `after`.
-    fn list_people<'a>(&'a self, realm: &'a str, after: &'a str, limit: u32) -> Answer<'a, Vec<Person>>;
+    fn list_people<'a>(
+        &'a self,
+        realm: &'a str,
+        after: &'a str,
+        limit: u32,
+    ) -> Answer<'a, Vec<Person>>;
 
     /// How many people have a credential in use.
     fn count_enrolled(&self) -> Answer<'_, u64>;
@@ -294,7 +304,13 @@ pub trait Store: Send + Sync {
     /// Adds a credential, making the person where there is none. Fails with [`StoreError::Exists`] if the name is taken
     /// or the person's record has another uid, [`StoreError::Full`] at 16 credentials. Expired pending ones go.
     /// A new set of backup codes replaces the old one. Writes `record`.
-    fn add_credential(&self, person: PersonKey, new: NewCredential, now: Now, record: Record) -> Answer<'_, Person>;
+    fn add_credential(
+        &self,
+        person: PersonKey,
+        new: NewCredential,
+        now: Now,
+        record: Record,
+    ) -> Answer<'_, Person>;
 
     /// Makes a pending credential count, with its moving factor at `moving`, if it has not expired. Writes `record`.
     fn activate(
@@ -316,7 +332,12 @@ pub trait Store: Send + Sync {
     ) -> Answer<'_, ()>;
 
     /// Forgets a credential. If none is left but backup codes, those go too.
-    fn remove_credential(&self, person: PersonId, credential: CredentialId, record: Record) -> Answer<'_, ()>;
+    fn remove_credential(
+        &self,
+        person: PersonId,
+        credential: CredentialId,
+        record: Record,
+    ) -> Answer<'_, ()>;
 
     /// Forgets a person and all about them but the audit trail.
     fn reset_person(&self, person: PersonId, record: Record) -> Answer<'_, ()>;

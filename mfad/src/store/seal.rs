@@ -53,16 +53,23 @@ impl fmt::Display for SealError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::KeyFile(0, what) => write!(f, "the key file cannot be used: {what}"),
-            Self::KeyFile(line, what) => write!(f, "the key file cannot be used: line {line}: {what}"),
+            Self::KeyFile(line, what) => {
+                write!(f, "the key file cannot be used: line {line}: {what}")
+            }
             Self::KeyMissing(key) => {
-                write!(f, "sealed with key {key}, which the key file does not hold; put that line back from a backup")
+                write!(
+                    f,
+                    "sealed with key {key}, which the key file does not hold; put that line back from a backup"
+                )
             }
             Self::DoesNotOpen(key) => write!(
                 f,
                 "key {key} does not open it: restore the key file that belongs to this store, or enroll again if the \
                  record was altered"
             ),
-            Self::Malformed => f.write_str("not a sealed record that this version knows; upgrade mfad or enroll again"),
+            Self::Malformed => f.write_str(
+                "not a sealed record that this version knows; upgrade mfad or enroll again",
+            ),
             Self::Randomness => f.write_str("the kernel gave no random bytes"),
         }
     }
@@ -124,7 +131,9 @@ pub struct Keyring {
 
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keyring").field("keys", &self.keys.len()).finish_non_exhaustive()
+        f.debug_struct("Keyring")
+            .field("keys", &self.keys.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -142,10 +151,13 @@ impl Keyring {
     /// Reads the content of a key file. Blank lines and lines that begin with `#` are skipped.
     pub fn parse(bytes: &[u8]) -> Result<Self, SealError> {
         if bytes.len() > LONGEST_FILE {
-            return Err(SealError::KeyFile(0, "it is longer than any key file; name the right file"));
+            return Err(SealError::KeyFile(
+                0,
+                "it is longer than any key file; name the right file",
+            ));
         }
-        let text =
-            std::str::from_utf8(bytes).map_err(|_| SealError::KeyFile(0, "it is not text; name the right file"))?;
+        let text = std::str::from_utf8(bytes)
+            .map_err(|_| SealError::KeyFile(0, "it is not text; name the right file"))?;
         let mut keys: Vec<Key> = Vec::with_capacity(text.lines().count());
         for (index, line) in text.lines().enumerate() {
             let line = line.trim();
@@ -154,12 +166,18 @@ impl Keyring {
             }
             let key = parse_line(line).map_err(|what| SealError::KeyFile(index + 1, what))?;
             if keys.iter().any(|known| known.number == key.number) {
-                return Err(SealError::KeyFile(index + 1, "this key number stands in an earlier line already"));
+                return Err(SealError::KeyFile(
+                    index + 1,
+                    "this key number stands in an earlier line already",
+                ));
             }
             keys.push(key);
         }
         if keys.is_empty() {
-            return Err(SealError::KeyFile(0, "it holds no key; restore it from a backup"));
+            return Err(SealError::KeyFile(
+                0,
+                "it holds no key; restore it from a backup",
+            ));
         }
         let keys = keys.into_boxed_slice();
         lock(&keys, true);
@@ -196,21 +214,43 @@ impl Keyring {
         getrandom::fill(&mut nonce).map_err(|_| SealError::Randomness)?;
         let header = [LAYOUT, key.number];
         let ciphertext = XChaCha20Poly1305::new(&key.seal.into())
-            .encrypt(&XNonce::from(nonce), Payload { msg: plain, aad: &identity.encode(header) })
+            .encrypt(
+                &XNonce::from(nonce),
+                Payload {
+                    msg: plain,
+                    aad: &identity.encode(header),
+                },
+            )
             .map_err(|_| SealError::Malformed)?;
         Ok([&header[..], &nonce, &ciphertext].concat())
     }
 
     /// Opens what [`Keyring::seal`] made for the same identity.
-    pub fn open(&self, identity: &Identity, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        let (header, rest) = sealed.split_first_chunk::<HEADER>().ok_or(SealError::Malformed)?;
-        let (nonce, ciphertext) = rest.split_first_chunk::<NONCE>().ok_or(SealError::Malformed)?;
+    pub fn open(
+        &self,
+        identity: &Identity,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        let (header, rest) = sealed
+            .split_first_chunk::<HEADER>()
+            .ok_or(SealError::Malformed)?;
+        let (nonce, ciphertext) = rest
+            .split_first_chunk::<NONCE>()
+            .ok_or(SealError::Malformed)?;
         if header[0] != LAYOUT || ciphertext.len() < TAG {
             return Err(SealError::Malformed);
         }
-        let key = self.key(header[1]).ok_or(SealError::KeyMissing(header[1]))?;
+        let key = self
+            .key(header[1])
+            .ok_or(SealError::KeyMissing(header[1]))?;
         XChaCha20Poly1305::new(&key.seal.into())
-            .decrypt(&XNonce::from(*nonce), Payload { msg: ciphertext, aad: &identity.encode(*header) })
+            .decrypt(
+                &XNonce::from(*nonce),
+                Payload {
+                    msg: ciphertext,
+                    aad: &identity.encode(*header),
+                },
+            )
             .map(Zeroizing::new)
             .map_err(|_| SealError::DoesNotOpen(key.number))
     }
@@ -235,13 +275,19 @@ pub fn key_of(sealed: &[u8]) -> Option<u8> {
 
 fn parse_line(line: &str) -> Result<Key, &'static str> {
     let mut words = line.split_ascii_whitespace();
-    let (Some(FORMAT), Some(number), Some(hex), None) = (words.next(), words.next(), words.next(), words.next()) else {
+    let (Some(FORMAT), Some(number), Some(hex), None) =
+        (words.next(), words.next(), words.next(), words.next())
+    else {
         return Err("expected `mfad-key NUMBER HEX`");
     };
     let number = number.parse().map_err(|_| "a key's number is 0 to 255")?;
     let secret = parse_hex(hex).ok_or("a key has 64 hexadecimal digits")?;
     let subkey = |label: &[u8]| mac(&secret, label).ok_or("the key cannot be used");
-    Ok(Key { number, seal: subkey(b"seal")?, pepper: subkey(b"pepper")? })
+    Ok(Key {
+        number,
+        seal: subkey(b"seal")?,
+        pepper: subkey(b"pepper")?,
+    })
 }
 
 fn parse_hex(hex: &str) -> Option<Zeroizing<[u8; 32]>> {
@@ -267,11 +313,23 @@ fn mac(key: &[u8; 32], message: &[u8]) -> Option<[u8; 32]> {
 
 /// Keeps the pages of `keys` out of swap, or lets them go. Best effort: without the right to lock memory the unit's
 /// `MemorySwapMax=0` is what remains.
-#[allow(unsafe_code, reason = "mlock(2) has no safe form; it neither reads nor writes the memory")]
+#[allow(
+    unsafe_code,
+    reason = "mlock(2) has no safe form; it neither reads nor writes the memory"
+)]
 fn lock(keys: &[Key], locked: bool) {
-    let (start, length) = (keys.as_ptr().cast::<libc::c_void>(), std::mem::size_of_val(keys));
+    let (start, length) = (
+        keys.as_ptr().cast::<libc::c_void>(),
+        std::mem::size_of_val(keys),
+    );
     // SAFETY: the range is that of a live slice, and locking changes where its pages may live, not what they hold.
-    let _best_effort = unsafe { if locked { libc::mlock(start, length) } else { libc::munlock(start, length) } };
+    let _best_effort = unsafe {
+        if locked {
+            libc::mlock(start, length)
+        } else {
+            libc::munlock(start, length)
+        }
+    };
 }
 
 #[cfg(test)]
@@ -280,7 +338,11 @@ mod tests {
 
     fn identity(name: &str) -> Identity {
         Identity {
-            person: PersonKey { realm: "local".into(), name: name.into(), uid: 1000 },
+            person: PersonKey {
+                realm: "local".into(),
+                name: name.into(),
+                uid: 1000,
+            },
             kind: Kind::Totp,
             credential: CredentialId([7; 16]),
         }
@@ -291,7 +353,10 @@ mod tests {
     }
 
     fn keyring(lines: &[(u8, u8)]) -> Keyring {
-        let file: String = lines.iter().map(|(number, byte)| line(*number, *byte)).collect();
+        let file: String = lines
+            .iter()
+            .map(|(number, byte)| line(*number, *byte))
+            .collect();
         Keyring::parse(file.as_bytes()).unwrap()
     }
 
@@ -301,14 +366,23 @@ mod tests {
         let alice = identity("alice");
         let sealed = keys.seal(&alice, b"secret").unwrap();
         assert_eq!(keys.open(&alice, &sealed).unwrap().as_slice(), b"secret");
-        let mut others =
-            vec![identity("mallory"), identity("alice"), identity("alice"), identity("alice"), identity("alice")];
+        let mut others = vec![
+            identity("mallory"),
+            identity("alice"),
+            identity("alice"),
+            identity("alice"),
+            identity("alice"),
+        ];
         others[1].person.uid += 1;
         others[2].person.realm = "fleet".into();
         others[3].kind = Kind::Hotp;
         others[4].credential.0[15] ^= 1;
         for other in others {
-            assert_eq!(keys.open(&other, &sealed), Err(SealError::DoesNotOpen(1)), "{other:?}");
+            assert_eq!(
+                keys.open(&other, &sealed),
+                Err(SealError::DoesNotOpen(1)),
+                "{other:?}"
+            );
         }
     }
 
@@ -319,8 +393,14 @@ mod tests {
         for index in 0..sealed.len() {
             let mut altered = sealed.clone();
             altered[index] ^= 1;
-            assert!(keys.open(&identity("alice"), &altered).is_err(), "byte {index}");
-            assert!(keys.open(&identity("alice"), &sealed[..index]).is_err(), "cut at {index}");
+            assert!(
+                keys.open(&identity("alice"), &altered).is_err(),
+                "byte {index}"
+            );
+            assert!(
+                keys.open(&identity("alice"), &sealed[..index]).is_err(),
+                "cut at {index}"
+            );
         }
     }
 
@@ -335,13 +415,23 @@ mod tests {
 
     #[test]
     fn keys_rotate_the_last_seals_and_all_open() {
-        let (old, both, new) = (keyring(&[(1, 0xAA)]), keyring(&[(1, 0xAA), (2, 0xBB)]), keyring(&[(2, 0xBB)]));
+        let (old, both, new) = (
+            keyring(&[(1, 0xAA)]),
+            keyring(&[(1, 0xAA), (2, 0xBB)]),
+            keyring(&[(2, 0xBB)]),
+        );
         let before = old.seal(&identity("alice"), b"x").unwrap();
         let after = both.seal(&identity("alice"), b"x").unwrap();
-        assert_eq!((key_of(&before), key_of(&after), both.newest()), (Some(1), Some(2), 2));
+        assert_eq!(
+            (key_of(&before), key_of(&after), both.newest()),
+            (Some(1), Some(2), 2)
+        );
         assert!(both.open(&identity("alice"), &before).is_ok());
         assert!(new.open(&identity("alice"), &after).is_ok());
-        assert_eq!(new.open(&identity("alice"), &before), Err(SealError::KeyMissing(1)));
+        assert_eq!(
+            new.open(&identity("alice"), &before),
+            Err(SealError::KeyMissing(1))
+        );
         assert_eq!(both.pepper(1, b"m"), old.pepper(1, b"m"));
         assert_ne!(both.pepper(1, b"m"), both.pepper(2, b"m"));
         assert_eq!(new.pepper(1, b"m"), None);
@@ -349,10 +439,17 @@ mod tests {
 
     #[test]
     fn another_key_of_the_same_number_is_told_from_a_missing_one() {
-        let sealed = keyring(&[(1, 0xAA)]).seal(&identity("alice"), b"x").unwrap();
-        let error = keyring(&[(1, 0xAB)]).open(&identity("alice"), &sealed).unwrap_err();
+        let sealed = keyring(&[(1, 0xAA)])
+            .seal(&identity("alice"), b"x")
+            .unwrap();
+        let error = keyring(&[(1, 0xAB)])
+            .open(&identity("alice"), &sealed)
+            .unwrap_err();
         assert_eq!(error, SealError::DoesNotOpen(1));
-        assert!(error.to_string().contains("restore the key file"), "{error}");
+        assert!(
+            error.to_string().contains("restore the key file"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -371,7 +468,10 @@ mod tests {
         ];
         for (file, line) in cases {
             let error = Keyring::parse(file.as_bytes()).unwrap_err();
-            assert!(matches!(error, SealError::KeyFile(found, _) if found == line), "{error:?}");
+            assert!(
+                matches!(error, SealError::KeyFile(found, _) if found == line),
+                "{error:?}"
+            );
         }
         assert!(Keyring::parse(&[0xFF, 0xFE]).is_err());
     }

@@ -52,12 +52,19 @@ impl Watch {
         if self.people.len() > PEOPLE + 1 {
             self.people.pop_front();
         }
-        let many =
-            self.people.len() > PEOPLE && self.people.front().is_some_and(|(_, since)| now - since < TEN_MINUTES);
+        let many = self.people.len() > PEOPLE
+            && self
+                .people
+                .front()
+                .is_some_and(|(_, since)| now - since < TEN_MINUTES);
         if many && due(&mut self.people_raised, now, TEN_MINUTES) {
             return Some(Alarm::People);
         }
-        let fast = self.failures.len() > FAILURES && self.failures.front().is_some_and(|since| now - since < MINUTE);
+        let fast = self.failures.len() > FAILURES
+            && self
+                .failures
+                .front()
+                .is_some_and(|since| now - since < MINUTE);
         (fast && due(&mut self.failures_raised, now, MINUTE)).then_some(Alarm::Failures)
     }
 }
@@ -77,8 +84,10 @@ mod tests {
     #[test]
     fn the_61st_failure_in_a_minute_raises_one_alarm_a_minute() {
         let mut watch = Watch::default();
-        let raised: Vec<i64> =
-            (0..600).filter(|tick| watch.failure(1, tick / 5) == Some(Alarm::Failures)).map(|tick| tick / 5).collect();
+        let raised: Vec<i64> = (0..600)
+            .filter(|tick| watch.failure(1, tick / 5) == Some(Alarm::Failures))
+            .map(|tick| tick / 5)
+            .collect();
         assert_eq!(raised, [12, 72]);
     }
 
@@ -91,14 +100,24 @@ mod tests {
     #[test]
     fn the_11th_person_in_ten_minutes_raises_one_alarm() {
         let mut watch = Watch::default();
-        let raised: Vec<u64> = (0..40).filter(|person| watch.failure(*person, 1000).is_some()).collect();
+        let raised: Vec<u64> = (0..40)
+            .filter(|person| watch.failure(*person, 1000).is_some())
+            .collect();
         assert_eq!(raised, [10]);
-        assert_eq!(watch.failure(41, 1600), None, "the earlier ones are ten minutes old");
+        assert_eq!(
+            watch.failure(41, 1600),
+            None,
+            "the earlier ones are ten minutes old"
+        );
     }
 
     #[test]
     fn ten_people_are_no_alarm_however_often_they_fail() {
         let mut watch = Watch::default();
-        assert!((0..200_u64).all(|tick| watch.failure(tick % 10, i64::try_from(tick).unwrap() * 2).is_none()));
+        assert!((0..200_u64).all(|tick| {
+            watch
+                .failure(tick % 10, i64::try_from(tick).unwrap() * 2)
+                .is_none()
+        }));
     }
 }

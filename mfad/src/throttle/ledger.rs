@@ -37,12 +37,17 @@ pub struct Ledger {
 impl Ledger {
     /// One without failures.
     pub const fn new(class: Class) -> Self {
-        Self { class, failures: Vec::new() }
+        Self {
+            class,
+            failures: Vec::new(),
+        }
     }
 
     /// Reads what [`Ledger::encode`] wrote; `None` if it is something else.
     pub fn decode(class: Class, bytes: &[u8]) -> Option<Self> {
-        let (&VERSION, mut rest) = bytes.split_first()? else { return None };
+        let (&VERSION, mut rest) = bytes.split_first()? else {
+            return None;
+        };
         let mut failures = Vec::with_capacity(rest.len() / 4);
         let mut time = 0_i64;
         while let Some((&head, tail)) = rest.split_first() {
@@ -54,7 +59,13 @@ impl Ledger {
             let units = take(&mut rest)?.try_into().ok()?;
             let reserved = take(&mut rest)?.try_into().ok()?;
             let lane = Lane::ALL[usize::from(head & LANE)];
-            failures.push(Failure { time, lane, units, reserved, delaying: head & DELAYING != 0 });
+            failures.push(Failure {
+                time,
+                lane,
+                units,
+                reserved,
+                delaying: head & DELAYING != 0,
+            });
         }
         Some(Self { class, failures })
     }
@@ -94,7 +105,11 @@ impl Ledger {
     /// Returns whether there were any: the ledger should then be written, whatever becomes of the attempt.
     pub fn settle(&mut self, now: i64) -> bool {
         let mut found = false;
-        for failure in self.failures.iter_mut().filter(|failure| failure.time > now) {
+        for failure in self
+            .failures
+            .iter_mut()
+            .filter(|failure| failure.time > now)
+        {
             failure.time = now;
             found = true;
         }
@@ -116,8 +131,16 @@ impl Ledger {
     pub fn charge(&mut self, lane: Lane, units: u32, now: i64, limits: &Limits) {
         self.settle(now);
         self.forget(now, limits);
-        let reserved = units.saturating_sub(self.shared_room(now, limits)).min(self.reserve_room(lane, now, limits));
-        self.failures.push(Failure { time: now, lane, units, reserved, delaying: true });
+        let reserved = units
+            .saturating_sub(self.shared_room(now, limits))
+            .min(self.reserve_room(lane, now, limits));
+        self.failures.push(Failure {
+            time: now,
+            lane,
+            units,
+            reserved,
+            delaying: true,
+        });
     }
 
     /// A success of `lane`: its delay starts over. The budget stays as it is. Returns whether anything changed.
@@ -140,30 +163,45 @@ impl Ledger {
 
     /// Whether nobody can guess any more.
     pub fn is_exhausted(&self, now: i64, limits: &Limits) -> bool {
-        self.class == Class::Otp && Lane::ALL.into_iter().all(|lane| self.room(lane, now, limits) == 0)
+        self.class == Class::Otp
+            && Lane::ALL
+                .into_iter()
+                .all(|lane| self.room(lane, now, limits) == 0)
     }
 
     /// Lanes that are delayed, and until when.
     pub fn delays(&self, now: i64, limits: &Limits) -> Vec<(Lane, i64)> {
         Lane::ALL
             .into_iter()
-            .filter_map(|lane| self.delayed_until(lane, now, limits).map(|until| (lane, until)))
+            .filter_map(|lane| {
+                self.delayed_until(lane, now, limits)
+                    .map(|until| (lane, until))
+            })
             .collect()
     }
 
     /// Units that `lane` could spend now.
     pub fn room(&self, lane: Lane, now: i64, limits: &Limits) -> u32 {
-        self.shared_room(now, limits).saturating_add(self.reserve_room(lane, now, limits))
+        self.shared_room(now, limits)
+            .saturating_add(self.reserve_room(lane, now, limits))
     }
 
     fn shared_room(&self, now: i64, limits: &Limits) -> u32 {
         limits
             .shared()
-            .saturating_sub(self.sum(now, limits, |failure| failure.units - failure.reserved.min(failure.units)))
+            .saturating_sub(self.sum(now, limits, |failure| {
+                failure.units - failure.reserved.min(failure.units)
+            }))
     }
 
     fn reserve_room(&self, lane: Lane, now: i64, limits: &Limits) -> u32 {
-        let used = self.sum(now, limits, |failure| if failure.lane == lane { failure.reserved } else { 0 });
+        let used = self.sum(now, limits, |failure| {
+            if failure.lane == lane {
+                failure.reserved
+            } else {
+                0
+            }
+        });
         limits.reserve(lane).saturating_sub(used)
     }
 
@@ -175,19 +213,20 @@ impl Ledger {
     }
 
     fn delayed_until(&self, lane: Lane, now: i64, limits: &Limits) -> Option<i64> {
-        let row = self
-            .failures
-            .iter()
-            .filter(|failure| failure.lane == lane && failure.delaying && lengthens_delay(failure.time, now));
-        let (count, last) =
-            row.fold((0_u32, i64::MIN), |(count, last), failure| (count + 1, last.max(failure.time.min(now))));
+        let row = self.failures.iter().filter(|failure| {
+            failure.lane == lane && failure.delaying && lengthens_delay(failure.time, now)
+        });
+        let (count, last) = row.fold((0_u32, i64::MIN), |(count, last), failure| {
+            (count + 1, last.max(failure.time.min(now)))
+        });
         let until = last.saturating_add(limits.delay_after(count));
         (count > 0 && until > now).then_some(until)
     }
 
     fn forget(&mut self, now: i64, limits: &Limits) {
         let window = limits.window.max(DELAY_MEMORY);
-        self.failures.retain(|failure| now.saturating_sub(failure.time) < window);
+        self.failures
+            .retain(|failure| now.saturating_sub(failure.time) < window);
         if self.class == Class::BackupCodes && self.failures.len() >= MOST_UNBOUNDED {
             self.failures.drain(..=self.failures.len() - MOST_UNBOUNDED);
         }

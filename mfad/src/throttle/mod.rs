@@ -103,14 +103,18 @@ impl Default for Limits {
 impl Limits {
     /// Seconds of delay after the `failures`th failure in a row of one lane.
     pub fn delay_after(&self, failures: u32) -> i64 {
-        let Some(doublings) = failures.checked_sub(self.free.saturating_add(1)) else { return 0 };
+        let Some(doublings) = failures.checked_sub(self.free.saturating_add(1)) else {
+            return 0;
+        };
         let factor = 1_i64.checked_shl(doublings.min(62)).unwrap_or(i64::MAX);
         self.first_delay.saturating_mul(factor).min(self.max_delay)
     }
 
     /// Units that every lane can spend.
     pub fn shared(&self) -> u32 {
-        self.limit.saturating_sub(self.reserve_trusted).saturating_sub(self.reserve_local)
+        self.limit
+            .saturating_sub(self.reserve_trusted)
+            .saturating_sub(self.reserve_local)
     }
 
     /// Units that only `lane` can spend.
@@ -118,7 +122,9 @@ impl Limits {
         let room = self.limit.saturating_sub(self.shared());
         match lane {
             Lane::Trusted => self.reserve_trusted.min(room),
-            Lane::Local => self.reserve_local.min(room.saturating_sub(self.reserve(Lane::Trusted))),
+            Lane::Local => self
+                .reserve_local
+                .min(room.saturating_sub(self.reserve(Lane::Trusted))),
             Lane::Other | Lane::SelfService => 0,
         }
     }

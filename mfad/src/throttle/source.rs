@@ -18,8 +18,13 @@ pub struct SourceKey {
 impl SourceKey {
     /// The source of a remote place; `None` for places that are no source.
     pub fn of(place: Place) -> Option<Self> {
-        let Place::Remote(address) = place else { return None };
-        let mut key = Self { bytes: [0; 8], length: 0 };
+        let Place::Remote(address) = place else {
+            return None;
+        };
+        let mut key = Self {
+            bytes: [0; 8],
+            length: 0,
+        };
         match address.map(canonical) {
             None => {}
             Some(IpAddr::V4(address)) => {
@@ -69,7 +74,10 @@ impl SourceLimit {
         let spread = (hourly / 2).max(1);
         // Rounded up: a shorter interval would let one more into the hour.
         let interval = (3600 + spread - 1) / spread;
-        Self { interval, burst: (hourly - spread) * interval }
+        Self {
+            interval,
+            burst: (hourly - spread) * interval,
+        }
     }
 
     /// Whether a source in this state may try now.
@@ -104,7 +112,10 @@ mod tests {
     #[test]
     fn any_hour_holds_at_most_the_limit_at_full_pace() {
         for source_per_hour in [1, 2, 3, 7, 20, 100, 3600] {
-            let limit = SourceLimit::of(&Limits { source_per_hour, ..Limits::default() });
+            let limit = SourceLimit::of(&Limits {
+                source_per_hour,
+                ..Limits::default()
+            });
             let (mut state, mut times) = (0, Vec::new());
             for now in 0..8 * 3600 {
                 while limit.admits(state, now) {
@@ -113,7 +124,12 @@ mod tests {
                 }
             }
             let most = (0..times.len())
-                .map(|from| times[from..].iter().take_while(|time| **time - times[from] < 3600).count())
+                .map(|from| {
+                    times[from..]
+                        .iter()
+                        .take_while(|time| **time - times[from] < 3600)
+                        .count()
+                })
                 .max();
             assert_eq!(most, Some(source_per_hour as usize), "{source_per_hour}");
         }

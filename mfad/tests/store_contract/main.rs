@@ -1,6 +1,11 @@
 //! The store's contract: one suite, run against every implementation. It knows the trait only.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 
 mod judging;
 mod lanes;
@@ -82,7 +87,14 @@ contract! {
 
 fn on_sqlite(case: Case) {
     let ours_alone = std::fs::Permissions::from_mode(0o700);
-    let directory = tempfile::Builder::new().permissions(ours_alone).tempdir().unwrap();
+    let directory = tempfile::Builder::new()
+        .permissions(ours_alone)
+        .tempdir()
+        .unwrap();
     let store = SqliteStore::open(&directory.path().join("mfa.db"), Options::default()).unwrap();
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(case(Arc::new(store)));
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(case(Arc::new(store)));
 }

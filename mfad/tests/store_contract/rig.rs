@@ -9,8 +9,8 @@ use mfad::{
     audit::{Event, Record},
     clock::Now,
     store::{
-        Attempt, Credential, CredentialId, Guess, Judgement, Kind, Match, NewCredential, Person, PersonId, PersonKey,
-        Standing, Store,
+        Attempt, Credential, CredentialId, Guess, Judgement, Kind, Match, NewCredential, Person,
+        PersonId, PersonKey, Standing, Store,
     },
     throttle::{Class, Place},
 };
@@ -20,11 +20,18 @@ pub(crate) const START: i64 = 1_800_000_000;
 pub(crate) const DAY: i64 = 86_400;
 
 pub(crate) fn at(seconds: i64) -> Now {
-    Now { wall: START + seconds, steady: START + seconds }
+    Now {
+        wall: START + seconds,
+        steady: START + seconds,
+    }
 }
 
 pub(crate) fn key(name: &str) -> PersonKey {
-    PersonKey { realm: "local".into(), name: name.into(), uid: 1000 }
+    PersonKey {
+        realm: "local".into(),
+        name: name.into(),
+        uid: 1000,
+    }
 }
 
 pub(crate) fn record(user: &str, event: Event) -> Record {
@@ -51,7 +58,11 @@ pub(crate) fn new(kind: Kind, number: u8) -> NewCredential {
         standing: Standing::Active,
         sealed: vec![number; 120],
         moving: if kind == Kind::Totp { -1 } else { 0 },
-        codes: if kind == Kind::BackupCodes { (0..10).map(|code| [code; 32]).collect() } else { Vec::new() },
+        codes: if kind == Kind::BackupCodes {
+            (0..10).map(|code| [code; 32]).collect()
+        } else {
+            Vec::new()
+        },
     }
 }
 
@@ -61,7 +72,10 @@ pub(crate) async fn enroll(store: &dyn Store, name: &str) -> Person {
 }
 
 pub(crate) async fn add(store: &dyn Store, name: &str, new: NewCredential) -> Person {
-    store.add_credential(key(name), new, at(0), record(name, Event::Enrollment)).await.unwrap()
+    store
+        .add_credential(key(name), new, at(0), record(name, Event::Enrollment))
+        .await
+        .unwrap()
 }
 
 /// A guess whose outcome the test decides.
@@ -76,11 +90,19 @@ pub(crate) struct Says {
 
 impl Says {
     pub(crate) fn of(matched: Option<Match>) -> Self {
-        Self { matched, cost: 1, looked: Arc::default(), decoys: Arc::default() }
+        Self {
+            matched,
+            cost: 1,
+            looked: Arc::default(),
+            decoys: Arc::default(),
+        }
     }
 
     pub(crate) fn step(to: i64) -> Self {
-        Self::of(Some(Match::Advance { credential: CredentialId([1; 16]), to }))
+        Self::of(Some(Match::Advance {
+            credential: CredentialId([1; 16]),
+            to,
+        }))
     }
 
     pub(crate) fn wrong() -> Self {
@@ -104,8 +126,17 @@ impl Guess for Says {
 }
 
 pub(crate) fn attempt(person: Option<PersonId>, place: Place, now: Now) -> Attempt {
-    let record = Record { time: now.wall, ..record("alice", Event::Authentication) };
-    Attempt { person, class: Class::Otp, place, now, record }
+    let record = Record {
+        time: now.wall,
+        ..record("alice", Event::Authentication)
+    };
+    Attempt {
+        person,
+        class: Class::Otp,
+        place,
+        now,
+        record,
+    }
 }
 
 /// An address of the documentation's network 203.0.113.0/24.
@@ -113,18 +144,33 @@ pub(crate) fn from(last: u8) -> Place {
     Place::Remote(Some(std::net::Ipv4Addr::new(203, 0, 113, last).into()))
 }
 
-pub(crate) async fn judge(store: &dyn Store, person: &Person, place: Place, now: Now, guess: Says) -> Judgement {
-    store.judge(attempt(Some(person.id), place, now), Box::new(guess)).await.unwrap()
+pub(crate) async fn judge(
+    store: &dyn Store,
+    person: &Person,
+    place: Place,
+    now: Now,
+    guess: Says,
+) -> Judgement {
+    store
+        .judge(attempt(Some(person.id), place, now), Box::new(guess))
+        .await
+        .unwrap()
 }
 
 /// Outcomes of the audit records, oldest first.
 pub(crate) async fn outcomes(store: &dyn Store) -> Vec<String> {
-    let filter = mfad::store::AuditFilter { limit: 1000, ..Default::default() };
+    let filter = mfad::store::AuditFilter {
+        limit: 1000,
+        ..Default::default()
+    };
     let records = store.audit(filter).await.unwrap();
     records
         .iter()
         .map(|(_, _, json)| {
-            serde_json::from_str::<serde_json::Value>(json).unwrap()["outcome"].as_str().unwrap().to_owned()
+            serde_json::from_str::<serde_json::Value>(json).unwrap()["outcome"]
+                .as_str()
+                .unwrap()
+                .to_owned()
         })
         .collect()
 }

@@ -3,7 +3,12 @@
 //!
 //! `cargo test -p mfad --features failpoints --test store_crash`; the full figure is `MFAD_ROUNDS=2000`.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 #![cfg(feature = "failpoints")]
 
 use std::{
@@ -20,15 +25,18 @@ use mfad::{
     clock::Now,
     failpoint,
     store::{
-        Attempt, Credential, CredentialId, Guess, Judgement, Kind, Match, NewCredential, PersonKey, Standing, Store,
-        StoreError,
+        Attempt, Credential, CredentialId, Guess, Judgement, Kind, Match, NewCredential, PersonKey,
+        Standing, Store, StoreError,
         sqlite::{Options, SqliteStore},
     },
     throttle::{Class, Place},
 };
 
 const START: i64 = 1_800_000_000;
-const NOW: Now = Now { wall: START, steady: START };
+const NOW: Now = Now {
+    wall: START,
+    steady: START,
+};
 const ROLE: &str = "MFAD_TEST_CRASH";
 const POINTS: [&str; 5] = ["begin", "written", "commit", "committed", "reply"];
 const CLIENTS: u32 = 4;
@@ -66,7 +74,11 @@ impl Guess for Says {
 const TOTP: CredentialId = CredentialId([1; 16]);
 const CODES: CredentialId = CredentialId([2; 16]);
 
-async fn enroll(store: &SqliteStore, name: &str, kind: Kind) -> Result<mfad::store::Person, StoreError> {
+async fn enroll(
+    store: &SqliteStore,
+    name: &str,
+    kind: Kind,
+) -> Result<mfad::store::Person, StoreError> {
     let backup = kind == Kind::BackupCodes;
     let new = NewCredential {
         id: if backup { CODES } else { TOTP },
@@ -75,36 +87,76 @@ async fn enroll(store: &SqliteStore, name: &str, kind: Kind) -> Result<mfad::sto
         standing: Standing::Active,
         sealed: vec![7; 100],
         moving: -1,
-        codes: if backup { (0..10).map(|code| [code; 32]).collect() } else { Vec::new() },
+        codes: if backup {
+            (0..10).map(|code| [code; 32]).collect()
+        } else {
+            Vec::new()
+        },
     };
-    store.add_credential(PersonKey { realm: "local".into(), name: name.into(), uid: 1 }, new, NOW, record(name)).await
+    store
+        .add_credential(
+            PersonKey {
+                realm: "local".into(),
+                name: name.into(),
+                uid: 1,
+            },
+            new,
+            NOW,
+            record(name),
+        )
+        .await
 }
 
 async fn accepts(store: &SqliteStore, name: &str, matched: Match) -> Result<bool, StoreError> {
-    let person = store.find_person("local", name).await?.ok_or(StoreError::NotFound)?;
-    let class = if matches!(matched, Match::Burn { .. }) { Class::BackupCodes } else { Class::Otp };
-    let attempt = Attempt { person: Some(person.id), class, place: Place::Local, now: NOW, record: record(name) };
-    Ok(matches!(store.judge(attempt, Box::new(Says(matched))).await?, Judgement::Accepted { .. }))
+    let person = store
+        .find_person("local", name)
+        .await?
+        .ok_or(StoreError::NotFound)?;
+    let class = if matches!(matched, Match::Burn { .. }) {
+        Class::BackupCodes
+    } else {
+        Class::Otp
+    };
+    let attempt = Attempt {
+        person: Some(person.id),
+        class,
+        place: Place::Local,
+        now: NOW,
+        record: record(name),
+    };
+    Ok(matches!(
+        store.judge(attempt, Box::new(Says(matched))).await?,
+        Judgement::Accepted { .. }
+    ))
 }
 
 fn run<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
 }
 
 /// In one system call, so that it is told whole or not at all.
 fn tell(line: &str) {
-    std::io::stdout().write_all(format!("\n{line}\n").as_bytes()).unwrap();
+    std::io::stdout()
+        .write_all(format!("\n{line}\n").as_bytes())
+        .unwrap();
 }
 
 /// The daemon's part: clients that enroll, log in and burn backup codes, and tell what was acknowledged.
 #[test]
 fn child() {
-    let Some(path) = std::env::var_os(ROLE) else { return };
+    let Some(path) = std::env::var_os(ROLE) else {
+        return;
+    };
     let round = std::env::var("MFAD_TEST_ROUND").unwrap();
     let store = Arc::new(SqliteStore::open(Path::new(&path), Options::default()).unwrap());
     run(async {
-        let clients: Vec<_> =
-            (0..CLIENTS).map(|client| tokio::spawn(work(Arc::clone(&store), format!("{round}-{client}")))).collect();
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|client| tokio::spawn(work(Arc::clone(&store), format!("{round}-{client}"))))
+            .collect();
         for client in clients {
             client.await.unwrap();
         }
@@ -117,11 +169,33 @@ async fn work(store: Arc<SqliteStore>, name: String) {
     enroll(&store, &name, Kind::BackupCodes).await.unwrap();
     tell(&format!("codes {name}"));
     for step in 0..30 {
-        assert!(accepts(&store, &name, Match::Advance { credential: TOTP, to: step }).await.unwrap());
+        assert!(
+            accepts(
+                &store,
+                &name,
+                Match::Advance {
+                    credential: TOTP,
+                    to: step
+                }
+            )
+            .await
+            .unwrap()
+        );
         tell(&format!("step {name} {step}"));
         if step % 3 == 0 {
             let index = u16::try_from(step / 3).unwrap();
-            assert!(accepts(&store, &name, Match::Burn { credential: CODES, index }).await.unwrap());
+            assert!(
+                accepts(
+                    &store,
+                    &name,
+                    Match::Burn {
+                        credential: CODES,
+                        index
+                    }
+                )
+                .await
+                .unwrap()
+            );
             tell(&format!("burnt {name} {index}"));
         }
     }
@@ -144,7 +218,9 @@ impl Acknowledged {
                 ["enrolled", name] => drop(told.enrolled.insert(name.into())),
                 ["codes", name] => drop(told.codes.insert(name.into())),
                 ["step", name, step] => drop(told.steps.insert(name.into(), step.parse().unwrap())),
-                ["burnt", name, index] => drop(told.burnt.insert((name.into(), index.parse().unwrap()))),
+                ["burnt", name, index] => {
+                    drop(told.burnt.insert((name.into(), index.parse().unwrap())))
+                }
                 _ => {}
             }
         }
@@ -153,31 +229,76 @@ impl Acknowledged {
 
     async fn check(&self, store: &SqliteStore) {
         for name in &self.enrolled {
-            let person = store.find_person("local", name).await.unwrap().expect("an acknowledged enrollment is lost");
-            assert!(person.credentials.iter().any(|credential| credential.id == TOTP));
+            let person = store
+                .find_person("local", name)
+                .await
+                .unwrap()
+                .expect("an acknowledged enrollment is lost");
+            assert!(
+                person
+                    .credentials
+                    .iter()
+                    .any(|credential| credential.id == TOTP)
+            );
         }
         for name in &self.codes {
             let person = store.find_person("local", name).await.unwrap().unwrap();
-            assert!(person.credentials.iter().any(|credential| credential.id == CODES), "acknowledged codes are lost");
+            assert!(
+                person
+                    .credentials
+                    .iter()
+                    .any(|credential| credential.id == CODES),
+                "acknowledged codes are lost"
+            );
         }
         for (name, step) in &self.steps {
             let person = store.find_person("local", name).await.unwrap().unwrap();
-            let totp = person.credentials.iter().find(|credential| credential.id == TOTP).unwrap();
-            assert!(totp.moving >= *step, "{name}: {} went back behind {step}", totp.moving);
-            assert!(!accepts(store, name, Match::Advance { credential: TOTP, to: *step }).await.unwrap(), "replayed");
+            let totp = person
+                .credentials
+                .iter()
+                .find(|credential| credential.id == TOTP)
+                .unwrap();
+            assert!(
+                totp.moving >= *step,
+                "{name}: {} went back behind {step}",
+                totp.moving
+            );
+            assert!(
+                !accepts(
+                    store,
+                    name,
+                    Match::Advance {
+                        credential: TOTP,
+                        to: *step
+                    }
+                )
+                .await
+                .unwrap(),
+                "replayed"
+            );
         }
         // Two a person at most, lest a delay should do the work.
         for (name, index) in &self.burnt {
             let person = store.find_person("local", name).await.unwrap().unwrap();
-            let set = person.credentials.iter().find(|credential| credential.id == CODES).unwrap();
-            assert!(set.codes.iter().all(|(left, _)| left != index), "{name}: code {index} is back");
+            let set = person
+                .credentials
+                .iter()
+                .find(|credential| credential.id == CODES)
+                .unwrap();
+            assert!(
+                set.codes.iter().all(|(left, _)| left != index),
+                "{name}: code {index} is back"
+            );
         }
     }
 }
 
 fn place() -> (tempfile::TempDir, PathBuf) {
     let ours_alone = std::fs::Permissions::from_mode(0o700);
-    let directory = tempfile::Builder::new().permissions(ours_alone).tempdir().unwrap();
+    let directory = tempfile::Builder::new()
+        .permissions(ours_alone)
+        .tempdir()
+        .unwrap();
     let path = directory.path().join("mfa.db");
     (directory, path)
 }
@@ -185,7 +306,10 @@ fn place() -> (tempfile::TempDir, PathBuf) {
 #[test]
 fn killed_at_any_point_it_loses_nothing_and_accepts_nothing_twice() {
     let _guard = ONE_AT_A_TIME.lock();
-    let rounds: u32 = std::env::var("MFAD_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(100);
+    let rounds: u32 = std::env::var("MFAD_ROUNDS")
+        .ok()
+        .and_then(|rounds| rounds.parse().ok())
+        .unwrap_or(100);
     let (_directory, path) = place();
     let mut facts = 0;
     for round in 0..rounds {
@@ -200,7 +324,11 @@ fn killed_at_any_point_it_loses_nothing_and_accepts_nothing_twice() {
             .stderr(Stdio::null())
             .output()
             .unwrap();
-        assert_eq!(output.status.signal(), Some(9), "round {round}: {point} was not reached {visit} times");
+        assert_eq!(
+            output.status.signal(),
+            Some(9),
+            "round {round}: {point} was not reached {visit} times"
+        );
         let told = Acknowledged::of(&String::from_utf8(output.stdout).unwrap());
         facts += told.enrolled.len() + told.codes.len() + told.steps.len() + told.burnt.len();
         let store = SqliteStore::open(&path, Options::default()).unwrap();
@@ -220,12 +348,22 @@ fn a_failing_disk_changes_nothing_and_is_got_over() {
     let store = SqliteStore::open(&path, Options::default()).unwrap();
     run(enroll(&store, "alice", Kind::Totp)).unwrap();
     for (step, point) in (0..).zip(["begin", "written", "commit"].repeat(20)) {
-        let matched = Match::Advance { credential: TOTP, to: step };
+        let matched = Match::Advance {
+            credential: TOTP,
+            to: step,
+        };
         failpoint::set_plan(&format!("{point}=error@1"));
         let refused = run(accepts(&store, "alice", matched));
-        assert!(matches!(refused, Err(StoreError::Unwritable(_))), "{point}: {refused:?}");
+        assert!(
+            matches!(refused, Err(StoreError::Unwritable(_))),
+            "{point}: {refused:?}"
+        );
         let person = run(store.find_person("local", "alice")).unwrap().unwrap();
         assert_eq!(person.credentials[0].moving, step - 1, "{point}");
-        assert_eq!(run(accepts(&store, "alice", matched)), Ok(true), "{point}: it works again");
+        assert_eq!(
+            run(accepts(&store, "alice", matched)),
+            Ok(true),
+            "{point}: it works again"
+        );
     }
 }

@@ -17,14 +17,24 @@ fn on_a_small_disk(test: &str) -> Option<()> {
         return None;
     }
     let (directory, _) = place();
-    if !Command::new("unshare").args(["-rm", "true"]).status().is_ok_and(|status| status.success()) {
+    if !Command::new("unshare")
+        .args(["-rm", "true"])
+        .status()
+        .is_ok_and(|status| status.success())
+    {
         println!("skipped: no mount namespaces here");
         return Some(());
     }
     let mount = r#"mount -t tmpfs -o size=2m,mode=0700 tmpfs "$0" && exec "$@""#;
     let mut command = Command::new("unshare");
-    command.args(["-rm", "sh", "-c", mount]).arg(directory.path()).args(again(test, ROLE, directory.path()));
-    assert!(command.status().unwrap().success(), "{test} on the small disk");
+    command
+        .args(["-rm", "sh", "-c", mount])
+        .arg(directory.path())
+        .args(again(test, ROLE, directory.path()));
+    assert!(
+        command.status().unwrap().success(),
+        "{test} on the small disk"
+    );
     Some(())
 }
 
@@ -36,13 +46,19 @@ fn here() -> (std::path::PathBuf, SqliteStore) {
 
 fn fill(ballast: &Path) {
     use std::io::Write;
-    let mut file = fs::OpenOptions::new().append(true).create(true).open(ballast).unwrap();
+    let mut file = fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(ballast)
+        .unwrap();
     while file.write_all(&[1; 4096]).is_ok() {}
 }
 
 #[test]
 fn a_full_disk_changes_nothing_and_is_left_behind_without_a_restart() {
-    if on_a_small_disk("disk::a_full_disk_changes_nothing_and_is_left_behind_without_a_restart").is_some() {
+    if on_a_small_disk("disk::a_full_disk_changes_nothing_and_is_left_behind_without_a_restart")
+        .is_some()
+    {
         return;
     }
     let (path, store) = here();
@@ -61,10 +77,21 @@ fn a_full_disk_changes_nothing_and_is_left_behind_without_a_restart() {
             }
             unreachable!()
         });
-        assert!(matches!(&refused, StoreError::Unwritable(why) if why.contains("disk is full")), "{refused:?}");
+        assert!(
+            matches!(&refused, StoreError::Unwritable(why) if why.contains("disk is full")),
+            "{refused:?}"
+        );
         let (name, person) = acknowledged.last().unwrap().clone();
         block_on(async {
-            let moving = || async { store.find_person("local", &name).await.unwrap().unwrap().credentials[0].moving };
+            let moving = || async {
+                store
+                    .find_person("local", &name)
+                    .await
+                    .unwrap()
+                    .unwrap()
+                    .credentials[0]
+                    .moving
+            };
             let before = moving().await;
             let mut refused = 0;
             for step in before + 1..before + 4 {
@@ -74,16 +101,27 @@ fn a_full_disk_changes_nothing_and_is_left_behind_without_a_restart() {
                     judged => assert_eq!(judged.is_ok(), moving().await == step, "{judged:?}"),
                 }
             }
-            assert!(moving().await - before <= 3 - refused, "a code that could not be spent is not spent");
+            assert!(
+                moving().await - before <= 3 - refused,
+                "a code that could not be spent is not spent"
+            );
             fs::remove_file(&ballast).unwrap();
             let judged = judge(&store, person, before + 4).await.unwrap();
             assert!(matches!(judged, Judgement::Accepted { .. }), "{judged:?}");
         });
         for (name, _) in &acknowledged {
-            assert!(block_on(store.find_person("local", name)).unwrap().is_some(), "{name}");
+            assert!(
+                block_on(store.find_person("local", name))
+                    .unwrap()
+                    .is_some(),
+                "{name}"
+            );
         }
     }
-    println!("{} enrolled around 20 full disks, none lost", acknowledged.len());
+    println!(
+        "{} enrolled around 20 full disks, none lost",
+        acknowledged.len()
+    );
 }
 
 #[test]
@@ -95,11 +133,21 @@ fn a_read_only_disk_is_unwritable_until_it_is_writable() {
     let directory = path.parent().unwrap();
     let alice = block_on(enroll(&store, "alice")).unwrap();
     drop(store);
-    let remount = |how: &str| run(&["mount".into(), "-o".into(), format!("remount,{how}").into(), directory.into()]);
+    let remount = |how: &str| {
+        run(&[
+            "mount".into(),
+            "-o".into(),
+            format!("remount,{how}").into(),
+            directory.into(),
+        ])
+    };
     assert!(remount("ro").status().unwrap().success());
     let refused = SqliteStore::open(&path, Options::default()).unwrap_err();
     assert!(matches!(refused, StoreError::Unwritable(_)), "{refused:?}");
     assert!(remount("rw").status().unwrap().success());
     let store = SqliteStore::open(&path, Options::default()).unwrap();
-    assert!(matches!(block_on(judge(&store, alice.id, 5)).unwrap(), Judgement::Accepted { .. }));
+    assert!(matches!(
+        block_on(judge(&store, alice.id, 5)).unwrap(),
+        Judgement::Accepted { .. }
+    ));
 }

@@ -30,7 +30,12 @@ fn a_new_file_and_its_log_are_ours_alone() {
     let mut files = 0;
     for entry in fs::read_dir(directory.path()).unwrap() {
         let entry = entry.unwrap();
-        assert_eq!(entry.metadata().unwrap().mode() & 0o777, 0o600, "{:?}", entry.path());
+        assert_eq!(
+            entry.metadata().unwrap().mode() & 0o777,
+            0o600,
+            "{:?}",
+            entry.path()
+        );
         files += 1;
     }
     assert!(files >= 2, "the database and its log");
@@ -69,18 +74,27 @@ fn garbage_is_called_damaged_and_left_alone() {
     let error = open(&path).unwrap_err();
     assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
     let text = error.to_string();
-    assert!(text.contains(&path.display().to_string()) && text.contains("restore"), "{text}");
+    assert!(
+        text.contains(&path.display().to_string()) && text.contains("restore"),
+        "{text}"
+    );
     assert_eq!(fs::read(&path).unwrap(), vec![0xA5; 8192]);
 }
 
 #[test]
 fn another_programs_database_is_left_alone() {
     let (_directory, path) = place();
-    Connection::open(&path).unwrap().execute_batch("CREATE TABLE theirs (x); INSERT INTO theirs VALUES (1)").unwrap();
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch("CREATE TABLE theirs (x); INSERT INTO theirs VALUES (1)")
+        .unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     let before = fs::read(&path).unwrap();
     let error = open(&path).unwrap_err();
-    assert!(matches!(&error, StoreError::Corrupt(why) if why.contains("another program")), "{error:?}");
+    assert!(
+        matches!(&error, StoreError::Corrupt(why) if why.contains("another program")),
+        "{error:?}"
+    );
     assert_eq!(fs::read(&path).unwrap(), before);
 }
 
@@ -88,7 +102,10 @@ fn another_programs_database_is_left_alone() {
 fn a_newer_schema_is_refused_by_its_number() {
     let (_directory, path) = place();
     drop(open(&path).unwrap());
-    Connection::open(&path).unwrap().pragma_update(None, "user_version", 9).unwrap();
+    Connection::open(&path)
+        .unwrap()
+        .pragma_update(None, "user_version", 9)
+        .unwrap();
     assert_eq!(open(&path).err(), Some(StoreError::FromTheFuture(9)));
 }
 
@@ -134,8 +151,16 @@ fn a_file_locked_by_another_is_unwritable_until_it_is_free() {
     let other = Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let refused = block_on(judge(&store, alice.id, 5)).unwrap_err();
-    assert!(refused.to_string().contains("locked by another process"), "{refused}");
-    assert!(block_on(store.find_person("local", "alice")).unwrap().is_some(), "look-ups go on");
+    assert!(
+        refused.to_string().contains("locked by another process"),
+        "{refused}"
+    );
+    assert!(
+        block_on(store.find_person("local", "alice"))
+            .unwrap()
+            .is_some(),
+        "look-ups go on"
+    );
     assert!(refusal(&path).contains("locked by another process"));
     other.execute_batch("ROLLBACK").unwrap();
     assert!(block_on(judge(&store, alice.id, 5)).is_ok());
@@ -148,8 +173,13 @@ fn what_was_answered_is_there_after_reopening() {
     let alice = block_on(enroll(&store, "alice")).unwrap();
     block_on(judge(&store, alice.id, 5)).unwrap();
     drop(store);
-    assert!(fs::metadata(path.with_extension("db-wal")).unwrap().len() >= 512 * 1024, "the log keeps its blocks");
+    assert!(
+        fs::metadata(path.with_extension("db-wal")).unwrap().len() >= 512 * 1024,
+        "the log keeps its blocks"
+    );
     let store = open(&path).unwrap();
-    let found = block_on(store.find_person("local", "alice")).unwrap().unwrap();
+    let found = block_on(store.find_person("local", "alice"))
+        .unwrap()
+        .unwrap();
     assert_eq!(found.credentials[0].moving, 5);
 }

@@ -41,7 +41,8 @@ fn a_full_queue_refuses_at_once_and_look_ups_do_not_wait() {
     let refused = loop {
         let start = Instant::now();
         let mut answer = store.append_audit(record("alice"));
-        let first = block_on(async { tokio::time::timeout(Duration::from_millis(1), &mut answer).await });
+        let first =
+            block_on(async { tokio::time::timeout(Duration::from_millis(1), &mut answer).await });
         if let Ok(answered) = first {
             assert!(start.elapsed() < Duration::from_millis(500));
             break answered.unwrap_err();
@@ -49,8 +50,15 @@ fn a_full_queue_refuses_at_once_and_look_ups_do_not_wait() {
         waiting.push(answer);
         assert!(waiting.len() <= 2048, "the queue has no end");
     };
-    assert!(matches!(&refused, StoreError::Unwritable(why) if why.contains("too much waits")), "{refused:?}");
-    assert!(block_on(store.find_person("local", "alice")).unwrap().is_some());
+    assert!(
+        matches!(&refused, StoreError::Unwritable(why) if why.contains("too much waits")),
+        "{refused:?}"
+    );
+    assert!(
+        block_on(store.find_person("local", "alice"))
+            .unwrap()
+            .is_some()
+    );
     go.send(()).unwrap();
     assert_eq!(block_on(held).unwrap(), Judgement::Wrong);
     for answer in waiting {
@@ -71,11 +79,20 @@ fn two_processes_at_one_file_accept_each_code_once() {
     let store = SqliteStore::open(&path, Options::default()).unwrap();
     block_on(async {
         for number in 1..=PEOPLE {
-            assert_eq!(enroll(&store, &format!("user{number}")).await.unwrap().id, PersonId(number));
+            assert_eq!(
+                enroll(&store, &format!("user{number}")).await.unwrap().id,
+                PersonId(number)
+            );
         }
     });
-    let words = again("load::two_processes_at_one_file_accept_each_code_once", ROLE, &path);
-    let children: Vec<_> = (0..2).map(|_| run(&words).stdout(Stdio::piped()).spawn().unwrap()).collect();
+    let words = again(
+        "load::two_processes_at_one_file_accept_each_code_once",
+        ROLE,
+        &path,
+    );
+    let children: Vec<_> = (0..2)
+        .map(|_| run(&words).stdout(Stdio::piped()).spawn().unwrap())
+        .collect();
     let mut accepted: HashMap<String, u32> = HashMap::new();
     for child in children {
         let output = child.wait_with_output().unwrap();
@@ -94,7 +111,10 @@ fn answer_everybody(path: &Path) {
     let store = SqliteStore::open(path, Options::default()).unwrap();
     let mut out = std::io::stdout();
     for number in 1..=PEOPLE {
-        if matches!(block_on(judge(&store, PersonId(number), 1)).unwrap(), Judgement::Accepted { .. }) {
+        if matches!(
+            block_on(judge(&store, PersonId(number), 1)).unwrap(),
+            Judgement::Accepted { .. }
+        ) {
             writeln!(out, "\naccepted {number}").unwrap();
         }
     }
@@ -103,12 +123,23 @@ fn answer_everybody(path: &Path) {
 #[test]
 fn the_audit_trail_is_pruned_while_it_grows() {
     let (_directory, path) = place();
-    let options = Options { audit_records: 100, ..Options::default() };
+    let options = Options {
+        audit_records: 100,
+        ..Options::default()
+    };
     let store = Arc::new(SqliteStore::open(&path, options).unwrap());
-    let count = || block_on(store.audit(AuditFilter { limit: 1000, ..Default::default() })).unwrap();
+    let count = || {
+        block_on(store.audit(AuditFilter {
+            limit: 1000,
+            ..Default::default()
+        }))
+        .unwrap()
+    };
     block_on(async {
         for _ in 0..20 {
-            let waiting: Vec<_> = (0..200).map(|_| store.append_audit(record("alice"))).collect();
+            let waiting: Vec<_> = (0..200)
+                .map(|_| store.append_audit(record("alice")))
+                .collect();
             for answer in waiting {
                 answer.await.unwrap();
             }

@@ -1,6 +1,11 @@
 //! What can happen to a database file: who may read it, damage, a full disk, other processes, too much to do.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 
 mod disk;
 mod file;
@@ -12,25 +17,35 @@ use mfad::{
     audit::{Event, Record},
     clock::Now,
     store::{
-        Answer, Attempt, Credential, CredentialId, Guess, Judgement, Kind, Match, NewCredential, Person, PersonId,
-        PersonKey, Standing, Store, sqlite::SqliteStore,
+        Answer, Attempt, Credential, CredentialId, Guess, Judgement, Kind, Match, NewCredential,
+        Person, PersonId, PersonKey, Standing, Store, sqlite::SqliteStore,
     },
     throttle::{Class, Place},
 };
 
 const START: i64 = 1_800_000_000;
-const NOW: Now = Now { wall: START, steady: START };
+const NOW: Now = Now {
+    wall: START,
+    steady: START,
+};
 
 /// A directory of our own, and the database's path in it.
 fn place() -> (tempfile::TempDir, PathBuf) {
     let ours_alone = std::fs::Permissions::from_mode(0o700);
-    let directory = tempfile::Builder::new().permissions(ours_alone).tempdir().unwrap();
+    let directory = tempfile::Builder::new()
+        .permissions(ours_alone)
+        .tempdir()
+        .unwrap();
     let path = directory.path().join("mfa.db");
     (directory, path)
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
 }
 
 fn record(user: &str) -> Record {
@@ -59,7 +74,11 @@ fn enroll<'a>(store: &'a SqliteStore, name: &str) -> Answer<'a, Person> {
         moving: -1,
         codes: Vec::new(),
     };
-    let key = PersonKey { realm: "local".into(), name: name.into(), uid: 1000 };
+    let key = PersonKey {
+        realm: "local".into(),
+        name: name.into(),
+        uid: 1000,
+    };
     store.add_credential(key, new, NOW, record(name))
 }
 
@@ -67,7 +86,10 @@ struct Right(i64);
 
 impl Guess for Right {
     fn examine(&mut self, credentials: &[Credential]) -> Option<Match> {
-        credentials.first().map(|credential| Match::Advance { credential: credential.id, to: self.0 })
+        credentials.first().map(|credential| Match::Advance {
+            credential: credential.id,
+            to: self.0,
+        })
     }
 
     fn cost(&self, _credentials: &[Credential]) -> u32 {
@@ -76,7 +98,13 @@ impl Guess for Right {
 }
 
 fn attempt(person: PersonId) -> Attempt {
-    Attempt { person: Some(person), class: Class::Otp, place: Place::Local, now: NOW, record: record("somebody") }
+    Attempt {
+        person: Some(person),
+        class: Class::Otp,
+        place: Place::Local,
+        now: NOW,
+        record: record("somebody"),
+    }
 }
 
 fn judge(store: &SqliteStore, person: PersonId, step: i64) -> Answer<'_, Judgement> {

@@ -1,5 +1,10 @@
 //! An engine on a store of its own, with a clock that a test can set.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot set its bench up should fail there"
+)]
+
 use std::sync::{
     Arc,
     atomic::{AtomicI64, Ordering},
@@ -18,17 +23,17 @@ use mfad_protocol::{Context, Hook, PROTOCOL, State, Step};
 use policy::{Policy, Source, Vocabulary};
 
 /// An account that every Debian system has, and its uid.
-pub const ALICE: (&str, u32) = ("daemon", 1);
+pub(crate) const ALICE: (&str, u32) = ("daemon", 1);
 /// Another one.
-pub const BOB: (&str, u32) = ("bin", 2);
+pub(crate) const BOB: (&str, u32) = ("bin", 2);
 /// Where a TOTP step begins.
-pub const START: i64 = 1_800_000_000;
+pub(crate) const START: i64 = 1_800_000_000;
 
 /// A clock that stands where it is put.
-pub struct TestClock(AtomicI64);
+pub(crate) struct TestClock(AtomicI64);
 
 impl TestClock {
-    pub fn advance(&self, seconds: i64) {
+    pub(crate) fn advance(&self, seconds: i64) {
         self.0.fetch_add(seconds, Ordering::SeqCst);
     }
 }
@@ -36,70 +41,103 @@ impl TestClock {
 impl Clock for TestClock {
     fn now(&self) -> Now {
         let seconds = self.0.load(Ordering::SeqCst);
-        Now { wall: seconds, steady: seconds }
+        Now {
+            wall: seconds,
+            steady: seconds,
+        }
     }
 }
 
 /// The engine and what it stands on.
-pub struct Bench {
-    pub engine: Engine,
-    pub clock: Arc<TestClock>,
+pub(crate) struct Bench {
+    pub(crate) engine: Engine,
+    pub(crate) clock: Arc<TestClock>,
     _directory: tempfile::TempDir,
 }
 
 impl Bench {
     /// An engine with this policy.
-    pub fn with_policy(text: &str) -> Self {
+    pub(crate) fn with_policy(text: &str) -> Self {
         let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-        let directory = tempfile::Builder::new().permissions(private).tempdir().unwrap();
+        let directory = tempfile::Builder::new()
+            .permissions(private)
+            .tempdir()
+            .unwrap();
         let settings = Settings::defaults("testhost");
-        let store = SqliteStore::open(&directory.path().join("mfa.db"), settings.store_options()).unwrap();
-        let source = Source { name: "policy.toml", text };
+        let store =
+            SqliteStore::open(&directory.path().join("mfa.db"), settings.store_options()).unwrap();
+        let source = Source {
+            name: "policy.toml",
+            text,
+        };
         let policy = Policy::parse(&[source], &Vocabulary { factors: &WORDS }).unwrap();
         let keyring = Keyring::parse(Keyring::generate_file().unwrap().as_bytes()).unwrap();
         let clock = Arc::new(TestClock(AtomicI64::new(START)));
         let trail = Trail::to("/nonexistent/log");
         let loaded = Loaded { settings, policy };
-        let engine =
-            Engine::new(loaded, Arc::new(store), Arc::new(keyring), Arc::<TestClock>::clone(&clock), trail).unwrap();
-        Self { engine, clock, _directory: directory }
+        let engine = Engine::new(
+            loaded,
+            Arc::new(store),
+            Arc::new(keyring),
+            Arc::<TestClock>::clone(&clock),
+            trail,
+        )
+        .unwrap();
+        Self {
+            engine,
+            clock,
+            _directory: directory,
+        }
     }
 
     /// Enrolls TOTP for somebody as an administrator would, and gives the secret's generator.
-    pub async fn enroll(&self, user: &str) -> Phone {
-        let offer = self.engine.enroll_user(&root(0), user, "totp", mfad_protocol::EnrollmentOptions::default()).await;
+    pub(crate) async fn enroll(&self, user: &str) -> Phone {
+        let offer = self
+            .engine
+            .enroll_user(
+                &root(0),
+                user,
+                "totp",
+                mfad_protocol::EnrollmentOptions::default(),
+            )
+            .await;
         Phone::of(&offer.unwrap().secret.unwrap())
     }
 
     /// Runs a dialogue of one answer, in a connection of its own.
-    pub async fn login(&self, context: Context, answer: &str) -> Step {
+    pub(crate) async fn login(&self, context: Context, answer: &str) -> Step {
         let caller = root(rand_connection());
         let (session, step) = self.engine.begin(&caller, context).await;
         if step.state != State::Continue {
             return step;
         }
-        self.engine.respond(&caller, &session, vec![answer.as_bytes().to_vec()]).await
+        self.engine
+            .respond(&caller, &session, vec![answer.as_bytes().to_vec()])
+            .await
     }
 }
 
 /// An authenticator app.
-pub struct Phone(totp_rs::Totp);
+pub(crate) struct Phone(totp_rs::Totp);
 
 impl Phone {
-    pub fn of(base32: &str) -> Self {
+    pub(crate) fn of(base32: &str) -> Self {
         let secret = totp_rs::Secret::try_from_base32(base32).unwrap();
         Self(totp_rs::Builder::new().with_secret(secret).build().unwrap())
     }
 
     /// The code of that moment.
-    pub fn code(&self, wall: i64) -> String {
+    pub(crate) fn code(&self, wall: i64) -> String {
         self.0.generate(u64::try_from(wall).unwrap()).to_string()
     }
 }
 
 /// Root on a connection of that number.
-pub fn root(connection: u64) -> Caller {
-    Caller { uid: 0, connection: Connection::Peer(connection) }
+pub(crate) fn root(connection: u64) -> Caller {
+    Caller {
+        uid: 0,
+        connection: Connection::Peer(connection),
+    }
 }
 
 fn rand_connection() -> u64 {
@@ -108,7 +146,7 @@ fn rand_connection() -> u64 {
 }
 
 /// An ssh login in its auth phase, after a public key.
-pub fn ssh(user: &str) -> Context {
+pub(crate) fn ssh(user: &str) -> Context {
     Context {
         protocol: PROTOCOL,
         hook: Some(Hook::Auth),

@@ -49,11 +49,17 @@ pub(super) fn judge(
     let limits = tx.options.limits;
     let now = attempt.now.steady;
     let Some(mut case) = Case::open(tx, attempt)? else {
-        return Ok(Err(StoreError::Corrupt("a ledger of failures cannot be read; unlock the person".into())));
+        return Ok(Err(StoreError::Corrupt(
+            "a ledger of failures cannot be read; unlock the person".into(),
+        )));
     };
     case.ledger_changed = case.ledger.settle(now);
     // Without failures there is room for any answer, and no need to reckon what it could cost.
-    let units = if case.ledger.is_empty() { 1 } else { guess.cost(&case.credentials).max(1) };
+    let units = if case.ledger.is_empty() {
+        1
+    } else {
+        guess.cost(&case.credentials).max(1)
+    };
     let outcome = match case.refusal(tx, units)? {
         Some(refusal) => {
             // The same work, with nothing to find.
@@ -90,16 +96,34 @@ impl<'a> Case<'a> {
             // Reset since the caller looked: by now as unknown as anybody.
             person = RESERVED;
         }
-        credentials
-            .retain(|credential| credential.standing == Standing::Active && credential.kind.class() == attempt.class);
-        let Some(ledger) = read_ledger(connection, person, attempt.class)? else { return Ok(None) };
+        credentials.retain(|credential| {
+            credential.standing == Standing::Active && credential.kind.class() == attempt.class
+        });
+        let Some(ledger) = read_ledger(connection, person, attempt.class)? else {
+            return Ok(None);
+        };
         let key = SourceKey::of(attempt.place);
-        let lane = lane(connection, person, attempt.place, key, attempt.now, &tx.options.limits)?;
+        let lane = lane(
+            connection,
+            person,
+            attempt.place,
+            key,
+            attempt.now,
+            &tx.options.limits,
+        )?;
         let source = match key.filter(|_| lane == Lane::Other) {
             Some(key) => Some((key, read_source(connection, key)?)),
             None => None,
         };
-        Ok(Some(Self { attempt, person, lane, source, ledger, ledger_changed: false, credentials }))
+        Ok(Some(Self {
+            attempt,
+            person,
+            lane,
+            source,
+            ledger,
+            ledger_changed: false,
+            credentials,
+        }))
     }
 
     fn refusal(&self, tx: &mut Tx<'_>, units: u32) -> rusqlite::Result<Option<Refusal>> {
@@ -131,7 +155,11 @@ impl<'a> Case<'a> {
         let wall = self.attempt.now.wall;
         let (Match::Advance { credential: id, .. } | Match::Burn { credential: id, .. }) = matched;
         // Only what was shown to the guess can have matched.
-        let Some(credential) = self.credentials.iter().find(|credential| credential.id == id) else {
+        let Some(credential) = self
+            .credentials
+            .iter()
+            .find(|credential| credential.id == id)
+        else {
             return Ok(Outcome::Wrong);
         };
         let spent = match (matched, credential.kind) {
@@ -169,7 +197,9 @@ impl<'a> Case<'a> {
         self.ledger.charge(self.lane, units, now, limits);
         self.ledger_changed = true;
         let failed = "UPDATE person SET failures_since = failures_since + 1 WHERE id = ?1";
-        tx.connection.prepare_cached(failed)?.execute([self.person])?;
+        tx.connection
+            .prepare_cached(failed)?
+            .execute([self.person])?;
         if let Some((key, state)) = self.source {
             let charged = SourceLimit::of(limits).charged(state.unwrap_or(now), now);
             write_source(tx.connection, key, charged)?;
@@ -184,7 +214,9 @@ impl<'a> Case<'a> {
         let mut record = self.attempt.record.clone();
         record.outcome = match outcome {
             Outcome::Granted(kind, name) => {
-                record.factor.get_or_insert_with(|| format!("{} {name}", kind.word()));
+                record
+                    .factor
+                    .get_or_insert_with(|| format!("{} {name}", kind.word()));
                 "granted"
             }
             Outcome::Wrong => "wrong",
@@ -205,12 +237,17 @@ impl<'a> Case<'a> {
             .connection
             .prepare_cached("SELECT refused_minute, refused FROM person WHERE id = ?1")?
             .query_row([self.person], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        tx.connection.prepare_cached(note)?.execute(params![self.person, minute])?;
+        tx.connection
+            .prepare_cached(note)?
+            .execute(params![self.person, minute])?;
         if before.0 == minute {
             return Ok(());
         }
         if before.1 > 0 {
-            record.detail = Some(format!("{} more were refused in the minute of the last such record", before.1));
+            record.detail = Some(format!(
+                "{} more were refused in the minute of the last such record",
+                before.1
+            ));
         }
         trail::write(tx, &record)
     }
@@ -226,7 +263,11 @@ fn lane(
     limits: &Limits,
 ) -> rusqlite::Result<Lane> {
     let Some(source) = source else {
-        return Ok(if place == Place::Local { Lane::Local } else { Lane::SelfService });
+        return Ok(if place == Place::Local {
+            Lane::Local
+        } else {
+            Lane::SelfService
+        });
     };
     let last: Option<i64> = connection
         .prepare_cached("SELECT last FROM trusted_source WHERE person = ?1 AND source = ?2")?
@@ -237,15 +278,27 @@ fn lane(
 }
 
 /// The person's ledger; `None` if its bytes are damaged.
-pub(super) fn read_ledger(connection: &Connection, person: i64, class: Class) -> rusqlite::Result<Option<Ledger>> {
+pub(super) fn read_ledger(
+    connection: &Connection,
+    person: i64,
+    class: Class,
+) -> rusqlite::Result<Option<Ledger>> {
     let bytes: Option<Vec<u8>> = connection
         .prepare_cached("SELECT failures FROM ledger WHERE person = ?1 AND class = ?2")?
         .query_row(params![person, class.word()], |row| row.get(0))
         .optional()?;
-    Ok(bytes.map_or_else(|| Some(Ledger::new(class)), |bytes| Ledger::decode(class, &bytes)))
+    Ok(bytes.map_or_else(
+        || Some(Ledger::new(class)),
+        |bytes| Ledger::decode(class, &bytes),
+    ))
 }
 
-fn write_ledger(connection: &Connection, person: i64, class: Class, ledger: &Ledger) -> rusqlite::Result<()> {
+fn write_ledger(
+    connection: &Connection,
+    person: i64,
+    class: Class,
+    ledger: &Ledger,
+) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "INSERT INTO ledger (person, class, failures) VALUES (?1, ?2, ?3) \
@@ -274,16 +327,24 @@ fn write_source(connection: &Connection, key: SourceKey, clear_at: i64) -> rusql
 
 /// Whether no more sources can be remembered. Then none can be told from a guesser, and untrusted ones wait.
 fn sources_are_full(tx: &mut Tx<'_>, now: i64) -> rusqlite::Result<bool> {
-    let count =
-        || tx.connection.prepare_cached("SELECT count(*) FROM source")?.query_row([], |row| row.get::<_, u32>(0));
+    let count = || {
+        tx.connection
+            .prepare_cached("SELECT count(*) FROM source")?
+            .query_row([], |row| row.get::<_, u32>(0))
+    };
     let most = tx.options.limits.source_entries;
     let mut sources = match tx.memory.sources {
         Some(sources) => sources,
         None => count()?,
     };
-    let due = tx.memory.sources_pruned.is_none_or(|before| now < before || now - before >= SOURCE_PRUNING);
+    let due = tx
+        .memory
+        .sources_pruned
+        .is_none_or(|before| now < before || now - before >= SOURCE_PRUNING);
     if sources >= most && due {
-        tx.connection.prepare_cached("DELETE FROM source WHERE clear_at <= ?1")?.execute([now])?;
+        tx.connection
+            .prepare_cached("DELETE FROM source WHERE clear_at <= ?1")?
+            .execute([now])?;
         tx.memory.sources_pruned = Some(now);
         sources = count()?;
     }

@@ -22,8 +22,8 @@ use std::{
 use rusqlite::Connection;
 
 use super::{
-    Answer, Attempt, AuditFilter, Budget, CredentialId, Guess, Judgement, Login, NewCredential, Person, PersonId,
-    PersonKey, Store, StoreError,
+    Answer, Attempt, AuditFilter, Budget, CredentialId, Guess, Judgement, Login, NewCredential,
+    Person, PersonId, PersonKey, Store, StoreError,
 };
 use crate::{audit::Record, clock::Now, throttle::Limits};
 use writer::{Message, Tx, Verb, Writer};
@@ -46,7 +46,11 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { limits: Limits::default(), audit_keep: 400 * 86_400, audit_records: 1_000_000 }
+        Self {
+            limits: Limits::default(),
+            audit_keep: 400 * 86_400,
+            audit_records: 1_000_000,
+        }
     }
 }
 
@@ -74,7 +78,13 @@ impl SqliteStore {
             .name("mfad-store".into())
             .spawn(move || writer.serve(&receiver))
             .map_err(|error| StoreError::Unwritable(format!("no thread for the store: {error}")))?;
-        Ok(Self { path: path.to_owned(), options, reader, queue: Some(sender), writer: Some(writer) })
+        Ok(Self {
+            path: path.to_owned(),
+            options,
+            reader,
+            queue: Some(sender),
+            writer: Some(writer),
+        })
     }
 
     /// Puts other numbers in force, from the next verb on.
@@ -84,7 +94,10 @@ impl SqliteStore {
 
     /// Reads in place: look-ups by index take tens of microseconds, less than another thread would take to wake up,
     /// and in WAL mode no commit makes them wait.
-    fn read<T>(&self, of: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+    fn read<T>(
+        &self,
+        of: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let snapshot = || -> rusqlite::Result<T> {
             // One transaction, so that a person and their credentials are of the same moment.
@@ -97,8 +110,15 @@ impl SqliteStore {
     }
 
     fn send(&self, message: Message) -> Result<(), StoreError> {
-        let refused = |why: &str| Err(StoreError::Unwritable(format!("{}: {why}", self.path.display())));
-        let Some(queue) = &self.queue else { return refused("closing") };
+        let refused = |why: &str| {
+            Err(StoreError::Unwritable(format!(
+                "{}: {why}",
+                self.path.display()
+            )))
+        };
+        let Some(queue) = &self.queue else {
+            return refused("closing");
+        };
         match queue.try_send(message) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(_)) => refused("too much waits to be written"),
@@ -116,7 +136,11 @@ impl SqliteStore {
         let sent = self.send(Message::Job(Box::new(verb)));
         Box::pin(async move {
             sent?;
-            answer.await.unwrap_or_else(|_| Err(StoreError::Unwritable("the writer has ended; restart mfad".into())))
+            answer.await.unwrap_or_else(|_| {
+                Err(StoreError::Unwritable(
+                    "the writer has ended; restart mfad".into(),
+                ))
+            })
         })
     }
 }
@@ -136,8 +160,15 @@ impl Store for SqliteStore {
         Box::pin(async move { self.read(|connection| rows::find(connection, realm, name)) })
     }
 
-    fn list_people<'a>(&'a self, realm: &'a str, after: &'a str, limit: u32) -> Answer<'a, Vec<Person>> {
-        Box::pin(async move { self.read(|connection| rows::list(connection, realm, after, limit.min(MOST_LISTED))) })
+    fn list_people<'a>(
+        &'a self,
+        realm: &'a str,
+        after: &'a str,
+        limit: u32,
+    ) -> Answer<'a, Vec<Person>> {
+        Box::pin(async move {
+            self.read(|connection| rows::list(connection, realm, after, limit.min(MOST_LISTED)))
+        })
     }
 
     fn count_enrolled(&self) -> Answer<'_, u64> {
@@ -148,7 +179,13 @@ impl Store for SqliteStore {
         self.write(move |tx| judge::judge(tx, &attempt, &mut *guess))
     }
 
-    fn add_credential(&self, person: PersonKey, new: NewCredential, now: Now, record: Record) -> Answer<'_, Person> {
+    fn add_credential(
+        &self,
+        person: PersonKey,
+        new: NewCredential,
+        now: Now,
+        record: Record,
+    ) -> Answer<'_, Person> {
         self.write(move |tx| people::add(tx, &person, &new, now, &record))
     }
 
@@ -173,7 +210,12 @@ impl Store for SqliteStore {
         self.write(move |tx| people::rename(tx, person, credential, &name, &record))
     }
 
-    fn remove_credential(&self, person: PersonId, credential: CredentialId, record: Record) -> Answer<'_, ()> {
+    fn remove_credential(
+        &self,
+        person: PersonId,
+        credential: CredentialId,
+        record: Record,
+    ) -> Answer<'_, ()> {
         self.write(move |tx| people::remove(tx, person, credential, &record))
     }
 

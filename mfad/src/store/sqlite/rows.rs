@@ -5,12 +5,18 @@ use rusqlite::{Connection, OptionalExtension, Row, params, types::Type};
 use super::{Options, judge, schema::RESERVED};
 use crate::{
     clock::Now,
-    store::{Budget, Credential, CredentialId, Kind, Person, PersonId, PersonKey, Standing, StoreError},
+    store::{
+        Budget, Credential, CredentialId, Kind, Person, PersonId, PersonKey, Standing, StoreError,
+    },
     throttle::Class,
 };
 
 /// The person of that name.
-pub(super) fn find(connection: &Connection, realm: &str, name: &str) -> rusqlite::Result<Option<Person>> {
+pub(super) fn find(
+    connection: &Connection,
+    realm: &str,
+    name: &str,
+) -> rusqlite::Result<Option<Person>> {
     let found = connection
         .prepare_cached("SELECT id, realm, name, uid, last_login, failures_since FROM person WHERE realm = ?1 AND name = ?2 AND id > 0")?
         .query_row(params![realm, name], person_of)
@@ -19,7 +25,12 @@ pub(super) fn find(connection: &Connection, realm: &str, name: &str) -> rusqlite
 }
 
 /// People after `after`, by name.
-pub(super) fn list(connection: &Connection, realm: &str, after: &str, limit: u32) -> rusqlite::Result<Vec<Person>> {
+pub(super) fn list(
+    connection: &Connection,
+    realm: &str,
+    after: &str,
+    limit: u32,
+) -> rusqlite::Result<Vec<Person>> {
     let sql = "SELECT id, realm, name, uid, last_login, failures_since FROM person \
                WHERE realm = ?1 AND name > ?2 AND id > 0 ORDER BY name LIMIT ?3";
     let mut statement = connection.prepare_cached(sql)?;
@@ -30,17 +41,24 @@ pub(super) fn list(connection: &Connection, realm: &str, after: &str, limit: u32
 /// How many people have a credential in use: kept, never counted.
 pub(super) fn enrolled(connection: &Connection) -> rusqlite::Result<u64> {
     let sql = "SELECT value FROM counter WHERE name = 'enrolled'";
-    let count: i64 = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+    let count: i64 = connection
+        .prepare_cached(sql)?
+        .query_row([], |row| row.get(0))?;
     Ok(count.try_into().unwrap_or(0))
 }
 
 /// Whether there is such a person.
 pub(super) fn exists(connection: &Connection, person: i64) -> rusqlite::Result<bool> {
-    connection.prepare_cached("SELECT 1 FROM person WHERE id = ?1")?.exists([person])
+    connection
+        .prepare_cached("SELECT 1 FROM person WHERE id = ?1")?
+        .exists([person])
 }
 
 /// A person's credentials, oldest first, with the codes of a backup set.
-pub(super) fn credentials(connection: &Connection, person: i64) -> rusqlite::Result<Vec<Credential>> {
+pub(super) fn credentials(
+    connection: &Connection,
+    person: i64,
+) -> rusqlite::Result<Vec<Credential>> {
     let mut found: Vec<(i64, Credential)> = connection
         .prepare_cached(
             "SELECT id, kind, name, created, last_used, pending_until, moving, sealed, ordinal FROM credential WHERE person = ?1",
@@ -48,8 +66,14 @@ pub(super) fn credentials(connection: &Connection, person: i64) -> rusqlite::Res
         .query_map([person], |row| Ok((row.get(8)?, credential_of(row)?)))?
         .collect::<rusqlite::Result<_>>()?;
     found.sort_by_key(|(ordinal, _)| *ordinal);
-    let mut credentials: Vec<Credential> = found.into_iter().map(|(_, credential)| credential).collect();
-    for set in credentials.iter_mut().filter(|credential| credential.kind == Kind::BackupCodes) {
+    let mut credentials: Vec<Credential> = found
+        .into_iter()
+        .map(|(_, credential)| credential)
+        .collect();
+    for set in credentials
+        .iter_mut()
+        .filter(|credential| credential.kind == Kind::BackupCodes)
+    {
         set.codes = connection
             .prepare_cached(
                 "SELECT number, digest FROM backup_code WHERE person = ?1 AND credential = ?2 ORDER BY number",
@@ -74,7 +98,9 @@ pub(super) fn budgets(
     let mut budgets = Vec::new();
     for class in [Class::Otp, Class::BackupCodes] {
         let Some(mut ledger) = judge::read_ledger(connection, person, class)? else {
-            return Ok(Err(StoreError::Corrupt("a ledger of failures cannot be read; unlock the person".into())));
+            return Ok(Err(StoreError::Corrupt(
+                "a ledger of failures cannot be read; unlock the person".into(),
+            )));
         };
         ledger.settle(now.steady);
         budgets.push(Budget {
@@ -95,7 +121,11 @@ fn complete(connection: &Connection, mut person: Person) -> rusqlite::Result<Per
 fn person_of(row: &Row<'_>) -> rusqlite::Result<Person> {
     Ok(Person {
         id: PersonId(row.get(0)?),
-        key: PersonKey { realm: row.get(1)?, name: row.get(2)?, uid: row.get(3)? },
+        key: PersonKey {
+            realm: row.get(1)?,
+            name: row.get(2)?,
+            uid: row.get(3)?,
+        },
         credentials: Vec::new(),
         last_login: row.get(4)?,
         failures_since: row.get(5)?,
@@ -105,7 +135,11 @@ fn person_of(row: &Row<'_>) -> rusqlite::Result<Person> {
 fn credential_of(row: &Row<'_>) -> rusqlite::Result<Credential> {
     let word: String = row.get(1)?;
     let kind = Kind::from_word(&word).ok_or_else(|| {
-        rusqlite::Error::FromSqlConversionFailure(1, Type::Text, format!("unknown kind of credential {word:?}").into())
+        rusqlite::Error::FromSqlConversionFailure(
+            1,
+            Type::Text,
+            format!("unknown kind of credential {word:?}").into(),
+        )
     })?;
     Ok(Credential {
         id: CredentialId(row.get(0)?),
@@ -113,7 +147,9 @@ fn credential_of(row: &Row<'_>) -> rusqlite::Result<Credential> {
         name: row.get(2)?,
         created: row.get(3)?,
         last_used: row.get(4)?,
-        standing: row.get::<_, Option<i64>>(5)?.map_or(Standing::Active, Standing::PendingUntil),
+        standing: row
+            .get::<_, Option<i64>>(5)?
+            .map_or(Standing::Active, Standing::PendingUntil),
         moving: row.get(6)?,
         sealed: row.get(7)?,
         codes: Vec::new(),

@@ -111,12 +111,16 @@ pub(super) fn open_for_writing(path: &Path) -> Result<Connection, StoreError> {
 /// Opens a second connection that only reads, so that look-ups never wait for a commit.
 pub(super) fn open_for_reading(path: &Path) -> Result<Connection, StoreError> {
     let connection = connect(path)?;
-    connection.pragma_update(None, "query_only", true).map_err(|error| explain(&error, path))?;
+    connection
+        .pragma_update(None, "query_only", true)
+        .map_err(|error| explain(&error, path))?;
     Ok(connection)
 }
 
 fn connect(path: &Path) -> Result<Connection, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let open = || -> rusqlite::Result<Connection> {
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(PATIENCE)?;
@@ -137,9 +141,15 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
 
 /// Refuses a directory that others can enter: they could replace the file, or read its log.
 fn check_directory(path: &Path) -> Result<(), StoreError> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let directory = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or_else(|| Path::new("."));
     let found = fs::metadata(directory).map_err(|error| {
-        StoreError::Unwritable(format!("{}: {error}; make it, with mode 0700", directory.display()))
+        StoreError::Unwritable(format!(
+            "{}: {error}; make it, with mode 0700",
+            directory.display()
+        ))
     })?;
     check_owner(directory, found.uid(), found.mode(), 0o700)
 }
@@ -148,14 +158,25 @@ fn check_directory(path: &Path) -> Result<(), StoreError> {
 /// directory that is ours alone: closing a descriptor of the file would drop the locks that another store of this
 /// process holds on it (`fcntl(2)`).
 fn check_file(path: &Path) -> Result<(), StoreError> {
-    let unwritable = |error: std::io::Error| StoreError::Unwritable(format!("{}: {error}", path.display()));
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(unwritable(error)),
+    let unwritable =
+        |error: std::io::Error| StoreError::Unwritable(format!("{}: {error}", path.display()));
+    match OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+    {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            return Err(unwritable(error));
+        }
         Ok(_) | Err(_) => {}
     }
     let found = fs::symlink_metadata(path).map_err(unwritable)?;
     if !found.is_file() {
-        return Err(StoreError::Unwritable(format!("{} is not a plain file", path.display())));
+        return Err(StoreError::Unwritable(format!(
+            "{} is not a plain file",
+            path.display()
+        )));
     }
     check_owner(path, found.uid(), found.mode(), 0o600)
 }
@@ -163,7 +184,9 @@ fn check_file(path: &Path) -> Result<(), StoreError> {
 fn check_owner(path: &Path, owner: u32, mode: u32, wanted: u32) -> Result<(), StoreError> {
     let shown = path.display();
     if owner != nix::unistd::geteuid().as_raw() {
-        return Err(StoreError::Unwritable(format!("{shown} belongs to uid {owner}, not to this program; chown it")));
+        return Err(StoreError::Unwritable(format!(
+            "{shown} belongs to uid {owner}, not to this program; chown it"
+        )));
     }
     if mode & 0o077 != 0 {
         let mode = mode & 0o7777;
@@ -177,7 +200,9 @@ fn check_owner(path: &Path, owner: u32, mode: u32, wanted: u32) -> Result<(), St
 /// Tells a new file from one of ours from somebody else's.
 fn identify(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     let number = |pragma: &str| -> Result<i64, StoreError> {
-        connection.pragma_query_value(None, pragma, |row| row.get(0)).map_err(|error| explain(&error, path))
+        connection
+            .pragma_query_value(None, pragma, |row| row.get(0))
+            .map_err(|error| explain(&error, path))
     };
     if number("page_count")? > 0 && number("application_id")? != i64::from(APPLICATION) {
         return Err(StoreError::Corrupt(format!(
@@ -191,22 +216,31 @@ fn identify(connection: &Connection, path: &Path) -> Result<(), StoreError> {
 fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     // Both take effect in a new file only.
     connection.pragma_update(None, "page_size", PAGE_SIZE)?;
-    connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))?;
+    connection
+        .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))?;
     connection.pragma_update(None, "wal_autocheckpoint", AUTOCHECKPOINT)?;
     connection.pragma_update(None, "cache_size", -8192)
 }
 
 /// Runs the migrations that the file lacks, each in a transaction with its number.
-pub(super) fn migrate(connection: &mut Connection, path: &Path, migrations: &[&str]) -> Result<(), StoreError> {
+pub(super) fn migrate(
+    connection: &mut Connection,
+    path: &Path,
+    migrations: &[&str],
+) -> Result<(), StoreError> {
     let latest = u32::try_from(migrations.len()).unwrap_or(u32::MAX);
     let mut step = || -> rusqlite::Result<Result<bool, StoreError>> {
         // Read inside the transaction: another process may be migrating too.
-        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let version: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        let transaction =
+            connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let version: u32 =
+            transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
         if version > latest {
             return Ok(Err(StoreError::FromTheFuture(version)));
         }
-        let Some(migration) = migrations.get(version as usize) else { return Ok(Ok(false)) };
+        let Some(migration) = migrations.get(version as usize) else {
+            return Ok(Ok(false));
+        };
         transaction.execute_batch(migration)?;
         transaction.pragma_update(None, "application_id", APPLICATION)?;
         transaction.pragma_update(None, "user_version", version + 1)?;
@@ -220,21 +254,30 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path, migrations: &[&s
 /// Fills the log with zeros up to [`LOG_SIZE`]. What follows the last commit in it means nothing to SQLite.
 fn extend_log(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     // While we hold the write lock, nobody else appends.
-    connection.execute_batch("BEGIN IMMEDIATE").map_err(|error| explain(&error, path))?;
+    connection
+        .execute_batch("BEGIN IMMEDIATE")
+        .map_err(|error| explain(&error, path))?;
     let extended = zero_fill(&log_path(path));
-    connection.execute_batch("ROLLBACK").map_err(|error| explain(&error, path))?;
-    extended.map_err(|error| StoreError::Unwritable(format!("{}: {error}", log_path(path).display())))
+    connection
+        .execute_batch("ROLLBACK")
+        .map_err(|error| explain(&error, path))?;
+    extended
+        .map_err(|error| StoreError::Unwritable(format!("{}: {error}", log_path(path).display())))
 }
 
 fn zero_fill(log: &Path) -> std::io::Result<()> {
-    let mut file = OpenOptions::new().write(true).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC).open(log)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
+        .open(log)?;
     let mut size = file.metadata()?.len();
     if size >= LOG_SIZE {
         return Ok(());
     }
     let zeros = [0_u8; 16 * 1024];
     while size < LOG_SIZE {
-        let part = usize::try_from(LOG_SIZE - size).map_or(zeros.len(), |left| left.min(zeros.len()));
+        let part =
+            usize::try_from(LOG_SIZE - size).map_or(zeros.len(), |left| left.min(zeros.len()));
         file.write_all_at(&zeros[..part], size)?;
         size += part as u64;
     }
@@ -252,7 +295,10 @@ fn log_path(path: &Path) -> PathBuf {
 pub(super) fn explain(error: &rusqlite::Error, path: &Path) -> StoreError {
     let shown = path.display();
     let extended = error.sqlite_error().map(|error| error.extended_code);
-    if matches!(extended, Some(ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY)) {
+    if matches!(
+        extended,
+        Some(ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY)
+    ) {
         return StoreError::Exists;
     }
     match error.sqlite_error_code() {
@@ -262,8 +308,12 @@ pub(super) fn explain(error: &rusqlite::Error, path: &Path) -> StoreError {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             StoreError::Unwritable(format!("{shown} is locked by another process"))
         }
-        Some(ErrorCode::DiskFull) => StoreError::Unwritable(format!("{shown}: the disk is full; make room")),
-        Some(ErrorCode::ReadOnly) => StoreError::Unwritable(format!("{shown} is read-only; mount it writable")),
+        Some(ErrorCode::DiskFull) => {
+            StoreError::Unwritable(format!("{shown}: the disk is full; make room"))
+        }
+        Some(ErrorCode::ReadOnly) => {
+            StoreError::Unwritable(format!("{shown} is read-only; mount it writable"))
+        }
         _ => StoreError::Unwritable(format!("{shown}: {error}")),
     }
 }
@@ -272,11 +322,15 @@ pub(super) fn explain(error: &rusqlite::Error, path: &Path) -> StoreError {
 mod tests {
     use super::*;
 
-    const STEPS: &[&str] =
-        &["CREATE TABLE a (x); INSERT INTO a VALUES (1)", "ALTER TABLE a ADD y; UPDATE a SET y = x + 1"];
+    const STEPS: &[&str] = &[
+        "CREATE TABLE a (x); INSERT INTO a VALUES (1)",
+        "ALTER TABLE a ADD y; UPDATE a SET y = x + 1",
+    ];
 
     fn version(connection: &Connection) -> u32 {
-        connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+        connection
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .unwrap()
     }
 
     #[test]
@@ -288,8 +342,11 @@ mod tests {
         migrate(&mut connection, path, STEPS).unwrap();
         migrate(&mut connection, path, STEPS).unwrap();
         assert_eq!(version(&connection), 2);
-        let row: (i64, i64) =
-            connection.query_row("SELECT x, y FROM a", [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        let row: (i64, i64) = connection
+            .query_row("SELECT x, y FROM a", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .unwrap();
         assert_eq!(row, (1, 2));
     }
 
@@ -297,15 +354,24 @@ mod tests {
     fn a_migration_that_fails_leaves_the_version_before_it() {
         let mut connection = Connection::open_in_memory().unwrap();
         let broken = [STEPS[0], "CREATE TABLE b (x); SELECT * FROM nowhere"];
-        assert!(matches!(migrate(&mut connection, Path::new("mfa.db"), &broken), Err(StoreError::Unwritable(_))));
+        assert!(matches!(
+            migrate(&mut connection, Path::new("mfa.db"), &broken),
+            Err(StoreError::Unwritable(_))
+        ));
         assert_eq!(version(&connection), 1);
-        assert!(connection.prepare("SELECT * FROM b").is_err(), "nothing of it stays");
+        assert!(
+            connection.prepare("SELECT * FROM b").is_err(),
+            "nothing of it stays"
+        );
     }
 
     #[test]
     fn a_file_from_the_future_is_left_alone() {
         let mut connection = Connection::open_in_memory().unwrap();
         connection.pragma_update(None, "user_version", 3).unwrap();
-        assert_eq!(migrate(&mut connection, Path::new("mfa.db"), STEPS), Err(StoreError::FromTheFuture(3)));
+        assert_eq!(
+            migrate(&mut connection, Path::new("mfa.db"), STEPS),
+            Err(StoreError::FromTheFuture(3))
+        );
     }
 }

@@ -85,7 +85,14 @@ where
 {
     pub(super) fn new(act: F) -> (Self, oneshot::Receiver<Result<T, StoreError>>) {
         let (asker, answer) = oneshot::channel();
-        (Self { act, found: None, asker }, answer)
+        (
+            Self {
+                act,
+                found: None,
+                asker,
+            },
+            answer,
+        )
     }
 }
 
@@ -120,7 +127,15 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(connection: Connection, path: PathBuf, options: Arc<Mutex<Options>>) -> Self {
         let memory = Memory::default();
-        Self { connection, path, options, memory, logins: HashMap::new(), logins_due: None, tidied_at: 0 }
+        Self {
+            connection,
+            path,
+            options,
+            memory,
+            logins: HashMap::new(),
+            logins_due: None,
+            tidied_at: 0,
+        }
     }
 
     /// Serves until every sender is gone, then writes the rest.
@@ -145,7 +160,9 @@ impl Writer {
     }
 
     fn next(&self, queue: &Receiver<Message>) -> Result<Message, RecvTimeoutError> {
-        let until_logins = self.logins_due.map(|due| due.saturating_duration_since(Instant::now()));
+        let until_logins = self
+            .logins_due
+            .map(|due| due.saturating_duration_since(Instant::now()));
         let until_tidy = (self.changes() >= TIDY_AFTER).then_some(IDLE);
         match until_logins.into_iter().chain(until_tidy).min() {
             Some(patience) => queue.recv_timeout(patience),
@@ -161,7 +178,11 @@ impl Writer {
                 Message::Job(job) => jobs.push(job),
                 Message::Login(login) => self.remember(login),
             }
-            next = if jobs.len() < GROUP { queue.try_recv().ok() } else { None };
+            next = if jobs.len() < GROUP {
+                queue.try_recv().ok()
+            } else {
+                None
+            };
         }
         jobs
     }
@@ -169,7 +190,8 @@ impl Writer {
     fn remember(&mut self, login: Login) {
         if self.logins.len() < LOGINS || self.logins.contains_key(&login.person) {
             self.logins.insert(login.person, login);
-            self.logins_due.get_or_insert_with(|| Instant::now() + LOGIN_DELAY);
+            self.logins_due
+                .get_or_insert_with(|| Instant::now() + LOGIN_DELAY);
         }
     }
 
@@ -188,7 +210,9 @@ impl Writer {
         let committed = committed.and_then(|failed| {
             self.logins.clear();
             self.logins_due = None;
-            failpoint!("reply").map(|()| failed).map_err(|error| StoreError::Unwritable(error.to_string()))
+            failpoint!("reply")
+                .map(|()| failed)
+                .map_err(|error| StoreError::Unwritable(error.to_string()))
         });
         match committed {
             Ok(mut failed) => {
@@ -209,8 +233,14 @@ impl Writer {
     }
 
     /// Returns which jobs failed for themselves, once the others are durable.
-    fn transact(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<HashMap<usize, StoreError>, StoreError> {
-        let failed = self.begin().and_then(|()| self.run(jobs)).and_then(|failed| self.commit().map(|()| failed));
+    fn transact(
+        &mut self,
+        jobs: &mut [Box<dyn Job>],
+    ) -> Result<HashMap<usize, StoreError>, StoreError> {
+        let failed = self
+            .begin()
+            .and_then(|()| self.run(jobs))
+            .and_then(|failed| self.commit().map(|()| failed));
         if failed.is_err() && !self.connection.is_autocommit() {
             // It fails only where SQLite has rolled back by itself.
             let _already = self.statement("ROLLBACK");
@@ -231,7 +261,11 @@ impl Writer {
 
     fn run(&mut self, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<HashMap<usize, StoreError>> {
         let options = *self.options.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut tx = Tx { connection: &self.connection, options, memory: &mut self.memory };
+        let mut tx = Tx {
+            connection: &self.connection,
+            options,
+            memory: &mut self.memory,
+        };
         for login in self.logins.values() {
             people::note_login(&mut tx, login)?;
         }
@@ -248,7 +282,9 @@ impl Writer {
                 Ok(Ok(Ok(()))) => None,
                 Ok(Ok(Err(refused))) => Some(refused),
                 Ok(Err(error)) => Some(schema::explain(&error, &self.path)),
-                Err(_panic) => Some(StoreError::Unwritable("a defect of mfad; please report it".into())),
+                Err(_panic) => Some(StoreError::Unwritable(
+                    "a defect of mfad; please report it".into(),
+                )),
             };
             if self.connection.is_autocommit() {
                 // The disk failed, and SQLite has undone everything.
@@ -256,7 +292,10 @@ impl Writer {
             }
             if let Some(error) = broken {
                 failed.insert(index, error);
-                execute(&self.connection, if alone { "ROLLBACK" } else { "ROLLBACK TO job" })?;
+                execute(
+                    &self.connection,
+                    if alone { "ROLLBACK" } else { "ROLLBACK TO job" },
+                )?;
                 if alone {
                     execute(&self.connection, "BEGIN")?;
                 }
@@ -274,7 +313,9 @@ impl Writer {
 
     /// Rows changed since the log was last written back.
     fn changes(&self) -> u64 {
-        self.connection.total_changes().saturating_sub(self.tidied_at)
+        self.connection
+            .total_changes()
+            .saturating_sub(self.tidied_at)
     }
 
     /// Prunes the audit trail and writes the log back into the file, once `enough` rows have changed. What fails here
@@ -291,7 +332,9 @@ impl Writer {
     }
 
     fn checkpoint(&self) {
-        let _next_time = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        let _next_time =
+            self.connection
+                .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
     }
 }
 

@@ -29,27 +29,51 @@ fn guess_at_full_pace(ledger: &mut Ledger, lane: Lane, from: i64, until: i64) ->
 fn at_full_pace_9_guesses_fit_in_the_first_hour_and_32_in_the_first_day() {
     for lane in Lane::ALL {
         let times = guess_at_full_pace(&mut Ledger::new(Class::Otp), lane, 0, DAY);
-        assert_eq!(times.iter().filter(|time| **time < HOUR).count(), 9, "{lane:?}");
+        assert_eq!(
+            times.iter().filter(|time| **time < HOUR).count(),
+            9,
+            "{lane:?}"
+        );
         assert_eq!(times.len(), 32, "{lane:?}");
     }
 }
 
 #[test]
 fn at_full_pace_no_lane_gets_more_than_its_share_of_100_in_any_30_days() {
-    for (lane, share) in [(Lane::Other, 80), (Lane::SelfService, 80), (Lane::Trusted, 90), (Lane::Local, 90)] {
+    for (lane, share) in [
+        (Lane::Other, 80),
+        (Lane::SelfService, 80),
+        (Lane::Trusted, 90),
+        (Lane::Local, 90),
+    ] {
         let times = guess_at_full_pace(&mut Ledger::new(Class::Otp), lane, 0, 120 * DAY);
         for (index, start) in times.iter().enumerate() {
-            let within = times[index..].iter().take_while(|time| **time - start < 30 * DAY).count();
-            assert!(within <= share, "{lane:?}: {within} in 30 days from {start}");
+            let within = times[index..]
+                .iter()
+                .take_while(|time| **time - start < 30 * DAY)
+                .count();
+            assert!(
+                within <= share,
+                "{lane:?}: {within} in 30 days from {start}"
+            );
         }
-        assert!(times.len() > 2 * share, "{lane:?}: {} in 120 days: the window must slide", times.len());
+        assert!(
+            times.len() > 2 * share,
+            "{lane:?}: {} in 120 days: the window must slide",
+            times.len()
+        );
     }
 }
 
 #[test]
 fn delays_double_from_30_seconds_to_an_hour() {
-    let delays: Vec<i64> = (0..13).map(|failures| LIMITS().delay_after(failures)).collect();
-    assert_eq!(delays, [0, 0, 0, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]);
+    let delays: Vec<i64> = (0..13)
+        .map(|failures| LIMITS().delay_after(failures))
+        .collect();
+    assert_eq!(
+        delays,
+        [0, 0, 0, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
+    );
     assert_eq!(LIMITS().delay_after(u32::MAX), 3600);
 }
 
@@ -63,9 +87,15 @@ fn a_success_clears_its_own_lanes_delay_and_no_budget() {
     }
     assert!(ledger.clear_delay(Lane::Trusted, 1001));
     assert_eq!(ledger.admit(Lane::Trusted, 1, 1001, &LIMITS()), Ok(()));
-    assert_eq!(ledger.admit(Lane::Other, 1, 1001, &LIMITS()), Err(Refusal::Delayed(1000 + 120)));
+    assert_eq!(
+        ledger.admit(Lane::Other, 1, 1001, &LIMITS()),
+        Err(Refusal::Delayed(1000 + 120))
+    );
     assert_eq!(ledger.spent(1001, &LIMITS()), 10);
-    assert!(!ledger.clear_delay(Lane::Trusted, 1002), "nothing is left to clear");
+    assert!(
+        !ledger.clear_delay(Lane::Trusted, 1002),
+        "nothing is left to clear"
+    );
 }
 
 #[test]
@@ -76,7 +106,10 @@ fn a_failure_in_the_second_of_a_success_counts() {
     for _ in 0..3 {
         ledger.charge(Lane::Other, 1, 5, &LIMITS());
     }
-    assert_eq!(ledger.admit(Lane::Other, 1, 5, &LIMITS()), Err(Refusal::Delayed(35)));
+    assert_eq!(
+        ledger.admit(Lane::Other, 1, 5, &LIMITS()),
+        Err(Refusal::Delayed(35))
+    );
 }
 
 #[test]
@@ -84,7 +117,12 @@ fn backup_codes_are_delayed_but_never_disabled() {
     let mut ledger = Ledger::new(Class::BackupCodes);
     let times = guess_at_full_pace(&mut ledger, Lane::Other, 0, 60 * DAY);
     assert!(times.len() > 1000, "{}", times.len());
-    assert!(times.windows(2).skip(40).all(|pair| pair[1] - pair[0] == HOUR));
+    assert!(
+        times
+            .windows(2)
+            .skip(40)
+            .all(|pair| pair[1] - pair[0] == HOUR)
+    );
     assert!(ledger.failures.len() <= MOST_UNBOUNDED);
     assert!(!ledger.is_exhausted(60 * DAY, &LIMITS()));
 }
@@ -96,7 +134,10 @@ fn failures_from_the_future_count_as_now_and_then_age() {
         ledger.charge(Lane::Other, 1, 10 * DAY, &LIMITS());
     }
     // The clock was set back by ten days.
-    assert_eq!(ledger.admit(Lane::Other, 1, 0, &LIMITS()), Err(Refusal::Delayed(60)));
+    assert_eq!(
+        ledger.admit(Lane::Other, 1, 0, &LIMITS()),
+        Err(Refusal::Delayed(60))
+    );
     assert_eq!(ledger.spent(0, &LIMITS()), 4);
     assert!(ledger.settle(0));
     assert!(!ledger.settle(0));
@@ -108,7 +149,10 @@ fn failures_from_the_future_count_as_now_and_then_age() {
 fn an_answer_is_refused_that_could_cost_more_than_is_left() {
     let mut ledger = Ledger::new(Class::Otp);
     ledger.charge(Lane::Other, 75, 0, &LIMITS());
-    assert_eq!(ledger.admit(Lane::Other, 6, DAY, &LIMITS()), Err(Refusal::Exhausted));
+    assert_eq!(
+        ledger.admit(Lane::Other, 6, DAY, &LIMITS()),
+        Err(Refusal::Exhausted)
+    );
     assert_eq!(ledger.admit(Lane::Other, 5, DAY, &LIMITS()), Ok(()));
     assert_eq!(ledger.admit(Lane::Trusted, 15, DAY, &LIMITS()), Ok(()));
 }
@@ -126,7 +170,12 @@ fn what_is_no_ledger_is_not_read_as_one() {
     assert_eq!(Ledger::decode(Class::Otp, &[2]), None);
     assert_eq!(Ledger::decode(Class::Otp, &[1, 0xFF, 0, 0, 0]), None);
     assert_eq!(
-        Ledger::decode(Class::Otp, &[1, 0, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1]),
+        Ledger::decode(
+            Class::Otp,
+            &[
+                1, 0, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1
+            ]
+        ),
         None
     );
 }
