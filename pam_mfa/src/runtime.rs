@@ -5,6 +5,8 @@
 //! thread whenever the thread leaves `block_on`, which here is while a person types. A thread in a PAM host has hung
 //! sudo, so this one makes a thread impossible instead of unlikely, whatever features a build unifies into zbus.
 
+mod task;
+
 use std::{
     fmt,
     future::Future,
@@ -16,16 +18,16 @@ use std::{
     process::{Command, ExitStatus, Stdio},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
-    task::{Context, Poll, Wake, Waker},
+    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use zbus::runtime::{Interest, IoSource, traits};
 
-type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+use task::{Cell, Flag, Task};
 
 /// A handle on one executor. The last handle takes the tasks along.
 #[derive(Clone)]
@@ -123,7 +125,7 @@ impl Shared {
     fn run_tasks(&self) -> bool {
         let woken: Vec<_> = lock(&self.tasks)
             .iter()
-            .filter(|task| task.woken.is_raised())
+            .filter(|task| task.is_woken())
             .cloned()
             .collect();
         for task in &woken {
@@ -185,66 +187,6 @@ const fn flags(interest: Interest) -> PollFlags {
 fn poll_timeout(left: Duration) -> PollTimeout {
     let millis = left.as_micros().div_ceil(1000);
     PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)
-}
-
-/// A wake-up that was asked for. Single-threaded by construction, so nobody needs to be roused from `poll`.
-struct Flag(AtomicBool);
-
-impl Flag {
-    const fn raised() -> Self {
-        Self(AtomicBool::new(true))
-    }
-
-    fn take(&self) -> bool {
-        self.0.swap(false, Ordering::AcqRel)
-    }
-
-    fn is_raised(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-}
-
-impl Wake for Flag {
-    fn wake(self: Arc<Self>) {
-        self.0.store(true, Ordering::Release);
-    }
-}
-
-/// A task: its future until it is done or cancelled.
-struct Cell {
-    woken: Arc<Flag>,
-    future: Mutex<Option<BoxFuture>>,
-    cancelled: AtomicBool,
-}
-
-impl Cell {
-    fn run(&self) {
-        if !self.woken.take() {
-            return;
-        }
-        // Out of the lock while it runs: a task may cancel itself.
-        let Some(mut future) = lock(&self.future).take() else {
-            return;
-        };
-        let waker = Waker::from(self.woken.clone());
-        let pending = future
-            .as_mut()
-            .poll(&mut Context::from_waker(&waker))
-            .is_pending();
-        if pending && !self.cancelled.load(Ordering::Acquire) {
-            *lock(&self.future) = Some(future);
-        }
-    }
-
-    fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Release);
-        let future = lock(&self.future).take();
-        drop(future);
-    }
-
-    fn is_over(&self) -> bool {
-        lock(&self.future).is_none()
-    }
 }
 
 /// Readiness of one descriptor.
@@ -309,48 +251,6 @@ impl fmt::Debug for Registration {
     }
 }
 
-/// A task's handle; dropping it cancels the task.
-pub(crate) struct Task<T> {
-    cell: Option<Arc<Cell>>,
-    joined: Arc<Mutex<Joined<T>>>,
-}
-
-struct Joined<T> {
-    output: Option<T>,
-    waiter: Option<Waker>,
-}
-
-impl<T> Future for Task<T> {
-    type Output = io::Result<T>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut joined = lock(&self.joined);
-        if let Some(output) = joined.output.take() {
-            return Poll::Ready(Ok(output));
-        }
-        if self.cell.as_ref().is_none_or(|cell| cell.is_over()) {
-            return Poll::Ready(Err(io::Error::other("the task was cancelled")));
-        }
-        joined.waiter = Some(cx.waker().clone());
-        Poll::Pending
-    }
-}
-
-impl<T> Drop for Task<T> {
-    fn drop(&mut self) {
-        if let Some(cell) = self.cell.take() {
-            cell.cancel();
-        }
-    }
-}
-
-impl<T: Send + 'static> traits::TaskHandle<T> for Task<T> {
-    fn detach(mut self) {
-        // It stays in the runtime's list, and goes with `shut_down` at the latest.
-        self.cell = None;
-    }
-}
-
 /// A timer.
 pub(crate) struct Sleep {
     until: Instant,
@@ -395,28 +295,9 @@ impl traits::Runtime for Runtime {
     where
         T: Send + 'static,
     {
-        let joined = Arc::new(Mutex::new(Joined {
-            output: None,
-            waiter: None,
-        }));
-        let result = joined.clone();
-        let cell = Arc::new(Cell {
-            woken: Arc::new(Flag::raised()),
-            future: Mutex::new(Some(Box::pin(async move {
-                let output = future.await;
-                let mut joined = lock(&result);
-                joined.output = Some(output);
-                if let Some(waiter) = joined.waiter.take() {
-                    waiter.wake();
-                }
-            }))),
-            cancelled: AtomicBool::new(false),
-        });
-        lock(&self.0.tasks).push(cell.clone());
-        Task {
-            cell: Some(cell),
-            joined,
-        }
+        let (task, cell) = Task::of(future);
+        lock(&self.0.tasks).push(cell);
+        task
     }
 
     // The module connects its own sockets, and starts no process: an address from elsewhere has no way in.
@@ -451,109 +332,4 @@ impl traits::Runtime for Runtime {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::{
-        io::{Read, Write},
-        os::{fd::OwnedFd, unix::net::UnixStream},
-    };
-    use traits::Runtime as _;
-
-    fn soon() -> Instant {
-        Instant::now() + Duration::from_secs(5)
-    }
-
-    #[test]
-    fn a_future_that_never_ends_is_left_at_the_deadline() {
-        let start = Instant::now();
-        let result = Runtime::new().block_on(
-            start + Duration::from_millis(30),
-            std::future::pending::<()>(),
-        );
-        assert_eq!(result, Err(Elapsed));
-        let took = start.elapsed();
-        assert!(took >= Duration::from_millis(30) && took < Duration::from_secs(2));
-    }
-
-    #[test]
-    fn a_task_that_is_always_ready_does_not_outrun_the_deadline() {
-        let runtime = Runtime::new();
-        let _busy = runtime.spawn("busy", async {
-            loop {
-                let mut yielded = false;
-                std::future::poll_fn(|cx| {
-                    if std::mem::replace(&mut yielded, true) {
-                        Poll::Ready(())
-                    } else {
-                        cx.waker().wake_by_ref();
-                        Poll::Pending
-                    }
-                })
-                .await;
-            }
-        });
-        let start = Instant::now();
-        let result = runtime.block_on(
-            start + Duration::from_millis(20),
-            std::future::pending::<()>(),
-        );
-        assert_eq!(result, Err(Elapsed));
-        assert!(start.elapsed() < Duration::from_secs(2));
-        runtime.shut_down();
-    }
-
-    #[test]
-    fn a_task_hands_its_output_back_and_a_cancelled_one_never_runs() {
-        let runtime = Runtime::new();
-        let answer = runtime.spawn("answer", async { 42 });
-        let ran = Arc::new(AtomicBool::new(false));
-        let flag = ran.clone();
-        drop(runtime.spawn(
-            "dropped",
-            async move { flag.store(true, Ordering::Release) },
-        ));
-        assert_eq!(runtime.block_on(soon(), answer).unwrap().unwrap(), 42);
-        assert!(!ran.load(Ordering::Acquire));
-    }
-
-    #[test]
-    fn a_descriptor_that_becomes_readable_wakes_its_reader() {
-        let (ours, mut theirs) = UnixStream::pair().unwrap();
-        ours.set_nonblocking(true).unwrap();
-        let runtime = Runtime::new();
-        let io = runtime.register(IoSource::from(OwnedFd::from(ours.try_clone().unwrap())));
-        let writer = runtime.sleep(Duration::from_millis(10));
-        let task = runtime.spawn("writer", async move {
-            writer.await;
-            theirs.write_all(b"!").unwrap();
-        });
-        let mut byte = [0];
-        runtime
-            .block_on(
-                soon(),
-                io.io(Interest::Readable, || (&ours).read(&mut byte)),
-            )
-            .unwrap()
-            .unwrap();
-        assert_eq!(&byte, b"!");
-        drop(task);
-    }
-
-    #[test]
-    fn shutting_down_drops_what_detached_tasks_hold() {
-        let runtime = Runtime::new();
-        let held = Arc::new(());
-        let inside = held.clone();
-        traits::TaskHandle::detach(runtime.spawn("detached", async move {
-            std::future::pending::<()>().await;
-            drop(inside);
-        }));
-        assert_eq!(
-            runtime.block_on(Instant::now(), std::future::pending::<()>()),
-            Err(Elapsed)
-        );
-        assert_eq!(Arc::strong_count(&held), 2);
-        runtime.shut_down();
-        assert_eq!(Arc::strong_count(&held), 1);
-    }
-}
+mod tests;

@@ -13,11 +13,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
-
 use crate::{
     Failure,
     bed::{self, Bed, Kind},
@@ -111,7 +106,7 @@ fn run_one(stage: &Stage, job: Job) -> (Result3, Duration) {
         Ok(bed) => bed,
         Err(failure) => return (Err((failure, String::new())), begun.elapsed()),
     };
-    let keeper = bed.keeper();
+    let init = bed.init();
     let host = Host::new(bed, stage.artifacts.clone());
     let (tell, told) = mpsc::channel();
     let worker = thread::spawn(move || {
@@ -127,9 +122,7 @@ fn run_one(stage: &Stage, job: Job) -> (Result3, Duration) {
         }
         Err(RecvTimeoutError::Timeout) => {
             // Without its machine, everything that the case waits for ends.
-            if let Ok(keeper) = i32::try_from(keeper) {
-                let _ = kill(Pid::from_raw(keeper), Signal::SIGKILL);
-            }
+            init.kill();
             let said = told.recv_timeout(Duration::from_secs(90));
             let history = match said {
                 Ok(Err((failure, history))) => format!("{failure}\n{history}"),

@@ -56,7 +56,7 @@ fn converse(stream: &UnixStream) -> zbus::Result<()> {
 /// The bytes to answer with; none hangs up.
 pub(crate) fn answer(call: &Message, user: &mut String) -> zbus::Result<Option<Vec<u8>>> {
     let header = call.header();
-    let member = header.member().map(|m| m.to_string()).unwrap_or_default();
+    let member = header.member().map(ToString::to_string).unwrap_or_default();
     let step = match member.as_str() {
         "Begin" => {
             let (context, descriptors): (Context, Vec<zbus::OwnedFd>) =
@@ -73,15 +73,20 @@ pub(crate) fn answer(call: &Message, user: &mut String) -> zbus::Result<Option<V
                     prefix.extend([0; 8]);
                     return Ok(Some(prefix));
                 }
-                "nonsense" => return bytes(&Message::method_return(&header).build(&42_u32)?),
+                "nonsense" => {
+                    return Ok(Some(bytes(
+                        &Message::method_return(&header).build(&42_u32)?,
+                    )));
+                }
                 "refused" => {
                     let error = Message::error(&header, "org.freedesktop.DBus.Error.AccessDenied");
-                    return bytes(&error.build(&"no\nforged line")?);
+                    return Ok(Some(bytes(&error.build(&"no\nforged line")?)));
                 }
                 _ => {}
             }
             let step = begin(&context);
-            return bytes(&Message::method_return(&header).build(&("session-1", step))?);
+            let reply = Message::method_return(&header).build(&("session-1", step))?;
+            return Ok(Some(bytes(&reply)));
         }
         "Respond" => {
             let (_, answers, _): (String, Vec<Vec<u8>>, Vec<zbus::OwnedFd>) =
@@ -99,11 +104,11 @@ pub(crate) fn answer(call: &Message, user: &mut String) -> zbus::Result<Option<V
             return Ok(Some(Vec::new()));
         }
     };
-    bytes(&Message::method_return(&header).build(&step)?)
+    Ok(Some(bytes(&Message::method_return(&header).build(&step)?)))
 }
 
-fn bytes(message: &Message) -> zbus::Result<Option<Vec<u8>>> {
-    Ok(Some(message.data().to_vec()))
+fn bytes(message: &Message) -> Vec<u8> {
+    message.data().to_vec()
 }
 
 fn begin(context: &Context) -> Step {

@@ -129,10 +129,8 @@ impl Transaction {
     pub(crate) fn item(self, item: c_int, value: &str) -> Self {
         let value = CString::new(value).unwrap();
         // SAFETY: the handle is open; libpam copies the value.
-        assert_eq!(
-            unsafe { pam_set_item(self.handle, item, value.as_ptr().cast()) },
-            SUCCESS
-        );
+        let code = unsafe { pam_set_item(self.handle, item, value.as_ptr().cast()) };
+        assert_eq!(code, SUCCESS);
         self
     }
 
@@ -146,12 +144,12 @@ impl Transaction {
     pub(crate) fn get_env(&self, name: &CStr) -> Option<String> {
         // SAFETY: the handle is open.
         let value = unsafe { pam_getenv(self.handle, name.as_ptr()) };
+        if value.is_null() {
+            return None;
+        }
         // SAFETY: a C string of the handle's, copied at once.
-        (!value.is_null()).then(|| {
-            unsafe { CStr::from_ptr(value) }
-                .to_string_lossy()
-                .into_owned()
-        })
+        let value = unsafe { CStr::from_ptr(value) };
+        Some(value.to_string_lossy().into_owned())
     }
 
     /// What the person has seen, style and text.

@@ -88,6 +88,10 @@ impl Bed {
     }
 
     /// The calls that the daemon has had since the last time, one a line.
+    #[expect(
+        clippy::unused_self,
+        reason = "what the daemons of this bed were asked"
+    )]
     pub(crate) fn calls(&self) -> String {
         let calls = std::fs::read_to_string(daemon::CALLS).unwrap_or_default();
         if !calls.is_empty() {

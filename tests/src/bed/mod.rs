@@ -6,9 +6,14 @@ pub mod nspawn;
 use std::{
     fs,
     io::Read,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command},
     time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
 };
 
 use crate::Failure;
@@ -36,12 +41,36 @@ impl Kind {
 #[derive(Debug)]
 pub struct Bed {
     kind: Kind,
-    /// The process whose end is the machine's end.
+    /// The process that started the machine and waits for it.
     keeper: Child,
-    /// The machine's process 1, as this machine numbers it.
-    init: u32,
-    /// Directory to remove at the end.
-    scratch: Option<PathBuf>,
+    init: Init,
+    /// Directories to remove at the end; of control groups, those below too.
+    left: Vec<PathBuf>,
+}
+
+/// A machine's process 1.
+#[derive(Debug, Clone)]
+pub struct Init {
+    /// Its number on this machine.
+    pid: u32,
+    /// Its process namespace, which tells it from a stranger that got its number later.
+    namespace: PathBuf,
+}
+
+impl Init {
+    fn of(pid: u32) -> Option<Self> {
+        let namespace = fs::read_link(format!("/proc/{pid}/ns/pid")).ok()?;
+        Some(Self { pid, namespace })
+    }
+
+    /// Ends the machine: the kernel takes every process of it along.
+    pub fn kill(&self) {
+        let same = Self::of(self.pid).is_some_and(|found| found.namespace == self.namespace);
+        if let (true, Ok(pid)) = (same, i32::try_from(self.pid)) {
+            // It may end by itself at this moment, which is as good.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    }
 }
 
 impl Bed {
@@ -51,20 +80,20 @@ impl Bed {
     }
 
     /// The process to kill to end the machine from elsewhere.
-    pub fn keeper(&self) -> u32 {
-        self.keeper.id()
+    pub fn init(&self) -> Init {
+        self.init.clone()
     }
 
     /// Where the machine's terminals are.
     pub fn devpts(&self) -> PathBuf {
-        PathBuf::from(format!("/proc/{}/root/dev/pts", self.init))
+        PathBuf::from(format!("/proc/{}/root/dev/pts", self.init.pid))
     }
 
     /// A command that runs `program` inside, as root, with nothing of this process's environment.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new("nsenter");
         command
-            .arg(format!("--target={}", self.init))
+            .arg(format!("--target={}", self.init.pid))
             .args(["--all", "--wdns=/root", "--", program])
             .env_clear()
             .env(
@@ -80,18 +109,29 @@ impl Bed {
 
 impl Drop for Bed {
     fn drop(&mut self) {
-        // Whatever the keeper keeps dies with it; nothing else can be done about an error here.
+        // Its process 1 first: systemd-nspawn, killed itself, would leave it running. What cannot be ended or removed
+        // here cannot be helped here either.
+        self.init.kill();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while matches!(self.keeper.try_wait(), Ok(None)) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         let _ = self.keeper.kill();
         let _ = self.keeper.wait();
-        let deadline = Instant::now() + Duration::from_secs(10);
-        // A dead process has no namespace, though its number may stay a while, until the system collects it.
-        while fs::read_link(format!("/proc/{}/ns/pid", self.init)).is_ok() && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        if let Some(scratch) = &self.scratch {
-            let _ = fs::remove_dir_all(scratch);
+        for directory in &self.left {
+            remove_empty(directory);
         }
     }
+}
+
+/// Removes a directory and those in it that hold no files (control groups hold some, which go with them).
+fn remove_empty(directory: &Path) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_empty(&entry.path());
+        }
+    }
+    let _ = fs::remove_dir(directory);
 }
 
 /// The children of a process.
@@ -116,6 +156,9 @@ fn await_start<T>(
         }
         let ended = keeper.try_wait()?.is_some();
         if ended || Instant::now() >= deadline {
+            for init in children(keeper.id()).into_iter().filter_map(Init::of) {
+                init.kill();
+            }
             let _ = keeper.kill();
             let _ = keeper.wait();
             let mut said = String::new();

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Bed, Kind, await_start, children};
+use super::{Bed, Init, Kind, await_start, children};
 use crate::{Failure, build};
 
 /// Starts one with the product from `tree` installed, or without it.
@@ -38,12 +38,14 @@ pub fn start(tree: Option<&Path>) -> Result<Bed, Failure> {
     let mut ready = false;
     let init = await_start(&mut keeper, Duration::from_secs(30), |keeper| {
         ready = ready || told.try_recv().is_ok();
-        ready.then(|| children(keeper).first().copied()).flatten()
+        ready
+            .then(|| children(keeper).first().copied().and_then(Init::of))
+            .flatten()
     })?;
     Ok(Bed {
         kind: Kind::Namespaces,
         keeper,
         init,
-        scratch: None,
+        left: Vec::new(),
     })
 }

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Bed, Kind, await_start, children};
+use super::{Bed, Init, Kind, await_start, children, remove_empty};
 use crate::{Failure, build};
 
 /// Debian's release under test.
@@ -28,6 +28,30 @@ for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub
     systemd-udevd.service systemd-udev-trigger.service systemd-udevd-control.socket systemd-udevd-kernel.socket; do
     ln -sf /dev/null "$1/etc/systemd/system/$unit"
 done
+"#;
+
+/// Boots: `$1` is a directory to use, `$2` the root file system, `$3` the machine's name; what follows is passed on.
+///
+/// The overlay is its own rather than --volatile=overlay, which locks the tree: beds run side by side. Its mounts live in
+/// a namespace of this process and go with it. Where no systemd hands out control groups, --keep-unit puts every machine
+/// into the caller's, and they would share one tree of units: so each gets its own.
+const BOOT: &str = r#"
+set -e
+mount -t tmpfs -o mode=0755 tmpfs "$1"
+mkdir "$1/upper" "$1/work" "$1/root"
+mount -t overlay overlay -o "lowerdir=$2,upperdir=$1/upper,workdir=$1/work" "$1/root"
+root=$1/root name=$3 keep=
+shift 3
+if [ ! -d /run/systemd/system ]; then
+    keep=--keep-unit
+    for hierarchy in /sys/fs/cgroup /sys/fs/cgroup/unified /sys/fs/cgroup/systemd; do
+        [ -e "$hierarchy/cgroup.procs" ] || continue
+        mkdir "$hierarchy/$name"
+        echo $$ >"$hierarchy/$name/cgroup.procs"
+    done
+fi
+exec systemd-nspawn --quiet --directory="$root" --boot --machine="$name" --register=no $keep --link-journal=no \
+    --console=read-only --private-network "$@"
 "#;
 
 /// The root file system, made if it is not there yet (a minute or two, and it needs a Debian mirror).
@@ -80,19 +104,18 @@ pub fn start(rootfs: &Path, tree: Option<&Path>) -> Result<Bed, Failure> {
     let name = format!("mfa-{}-{number}", std::process::id());
     let scratch = std::env::temp_dir().join(&name);
     fs::create_dir(&scratch)?;
-    // An overlay of its own rather than --volatile=overlay: that locks the tree, and beds run side by side. The mount
-    // lives in a namespace of the keeper and goes with it.
-    let script = r#"
-        mount -t tmpfs -o mode=0755 tmpfs "$1" && mkdir "$1/upper" "$1/work" "$1/root" &&
-        mount -t overlay overlay -o "lowerdir=$2,upperdir=$1/upper,workdir=$1/work" "$1/root" || exit
-        root=$1/root name=$3
-        shift 3
-        exec systemd-nspawn --quiet --directory="$root" --boot --machine="$name" --register=no --keep-unit \
-            --link-journal=no --console=read-only --private-network --kill-signal=SIGKILL "$@"
-    "#;
+    let left = [
+        "/sys/fs/cgroup",
+        "/sys/fs/cgroup/unified",
+        "/sys/fs/cgroup/systemd",
+    ]
+    .map(|hierarchy| Path::new(hierarchy).join(&name))
+    .into_iter()
+    .chain([scratch.clone()])
+    .collect::<Vec<_>>();
     let mut nspawn = Command::new("unshare");
     nspawn
-        .args(["--mount", "--", "sh", "-c", script, "sh"])
+        .args(["--mount", "--", "sh", "-c", BOOT, "sh"])
         .arg(&scratch)
         .arg(rootfs)
         .arg(&name);
@@ -108,11 +131,12 @@ pub fn start(rootfs: &Path, tree: Option<&Path>) -> Result<Bed, Failure> {
         children(keeper)
             .into_iter()
             .find(|child| is_named(*child, "systemd"))
+            .and_then(Init::of)
     });
     let init = match init {
         Ok(init) => init,
         Err(failure) => {
-            let _ = fs::remove_dir_all(&scratch);
+            left.iter().for_each(|directory| remove_empty(directory));
             return Err(failure);
         }
     };
@@ -120,7 +144,7 @@ pub fn start(rootfs: &Path, tree: Option<&Path>) -> Result<Bed, Failure> {
         kind: Kind::Nspawn,
         keeper,
         init,
-        scratch: Some(scratch),
+        left,
     };
     prepare(&bed, tree.is_some())?;
     Ok(bed)

@@ -27,9 +27,18 @@ impl Report {
             .filter(|line| !line.is_empty())
             .map(serde_json::from_slice)
             .collect::<Result<_, _>>()?;
-        let ends_with_process = transactions.last().is_some_and(|last| last.get("memory-after").is_some());
-        let process = if ends_with_process { transactions.pop() } else { None };
-        Ok(Self { transactions, process: process.unwrap_or_default() })
+        let ends_with_process = transactions
+            .last()
+            .is_some_and(|last| last.get("memory-after").is_some());
+        let process = if ends_with_process {
+            transactions.pop()
+        } else {
+            None
+        };
+        Ok(Self {
+            transactions,
+            process: process.unwrap_or_default(),
+        })
     }
 
     /// The transactions.

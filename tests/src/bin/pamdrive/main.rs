@@ -151,7 +151,11 @@ fn transact(options: &Options, turn: usize) -> Value {
 /// Prints each transaction as it ends: a growing list of them would look like memory that the module leaks.
 fn in_turn(options: &Options) -> Value {
     let run = |turn| {
-        let report = if options.fork { in_child(options, turn) } else { transact(options, turn) };
+        let report = if options.fork {
+            in_child(options, turn)
+        } else {
+            transact(options, turn)
+        };
         println!("{report}");
     };
     let warm = options.warm.min(options.repeat);
