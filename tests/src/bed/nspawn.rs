@@ -136,7 +136,9 @@ pub fn start(rootfs: &Path, tree: Option<&Path>) -> Result<Bed, Failure> {
     let init = match init {
         Ok(init) => init,
         Err(failure) => {
-            left.iter().for_each(|directory| remove_empty(directory));
+            for directory in &left {
+                remove_empty(directory);
+            }
             return Err(failure);
         }
     };

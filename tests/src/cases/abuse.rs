@@ -94,8 +94,8 @@ fn names(host: &Host) -> Outcome {
         let report = host.drive(name, &format!("--answer {code}"))?;
         ensure(report.granted() == 0, || format!("{name:?} was let in"))?;
     }
-    let log = host.auth_log()?;
-    ensure(!log.contains(['\u{1b}', '\u{202e}', '\r']), || {
+    let journal = host.auth_log()?;
+    ensure(!journal.contains(['\u{1b}', '\u{202e}', '\r']), || {
         "a control character is in the log".to_owned()
     })?;
     host.drive("alice", &format!("--answer {code}"))?
