@@ -48,19 +48,18 @@ pub fn artifacts() -> Result<Artifacts, Failure> {
         "pamdrive",
     ]))?;
     let pamdrive = env::current_exe()?.with_file_name("pamdrive");
-    let tree = match env::var_os("MFA_TREE") {
-        Some(tree) => tree.into(),
-        None => {
-            let tree = cache()?.join("tree");
-            run(Command::new("make")
-                .current_dir(&top)
-                .args(["--silent", "build"]))?;
-            run(Command::new("make")
-                .current_dir(&top)
-                .args(["--silent", "install", "PREFIX=/usr"])
-                .arg(format!("DESTDIR={}", tree.display())))?;
-            tree
-        }
+    let tree = if let Some(tree) = env::var_os("MFA_TREE") {
+        tree.into()
+    } else {
+        let tree = cache()?.join("tree");
+        run(Command::new("make")
+            .current_dir(&top)
+            .args(["--silent", "build"]))?;
+        run(Command::new("make")
+            .current_dir(&top)
+            .args(["--silent", "install", "PREFIX=/usr"])
+            .arg(format!("DESTDIR={}", tree.display())))?;
+        tree
     };
     Ok(Artifacts { tree, pamdrive })
 }

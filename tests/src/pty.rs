@@ -97,7 +97,7 @@ impl Pty {
 
     /// Types `text`.
     pub fn send(&mut self, text: &str) -> Result<(), Failure> {
-        self.transcript.push_str(&format!("<{}>", text.trim_end()));
+        self.transcript.extend(["<", text.trim_end(), ">"]);
         Ok(self.master.write_all(text.as_bytes())?)
     }
 

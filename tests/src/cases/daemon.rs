@@ -81,6 +81,8 @@ fn no_bus(host: &Host) -> Outcome {
     host.use_stack("sshd-key")?;
     let (alice, totp) = host.enrolled("alice")?;
     host.ssh_in(&alice, "", &[(CODE, &totp.code(-1)?)])?;
+    // pam_systemd waits for logind over the bus, half a minute: that is its matter.
+    host.ok("sed -i /pam_systemd/d /etc/pam.d/common-session")?;
     // Frozen, not dead: the worse case, for a connection to it hangs.
     host.ok("pkill -STOP -u messagebus dbus-daemon")?;
     let begun = Instant::now();

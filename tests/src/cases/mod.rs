@@ -54,7 +54,7 @@ impl Case {
             name,
             needs: Needs::Product,
             beds: EVERYWHERE,
-            limit: Duration::from_secs(60),
+            limit: Duration::from_mins(1),
             run,
         }
     }

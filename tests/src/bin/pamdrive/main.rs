@@ -83,7 +83,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
                 options.phases = value
                     .split(',')
                     .map(Phase::from_word)
-                    .collect::<Option<_>>()?
+                    .collect::<Option<_>>()?;
             }
             "--answer" => single.push(text),
             "--answers" => options.answers = read_answers(&value)?,
