@@ -125,7 +125,8 @@ impl Engine {
             .record(self.now().wall, Event::Alarm, "too-many-dialogues");
         let Some(id) = self.registry.open(caller, running, now + patience, now) else {
             self.trail.send(&record);
-            return (String::new(), Step::of(State::Unavailable));
+            // Not "unavailable": whoever can fill the registry must not reach what `unreachable=ignore` lets through.
+            return (String::new(), Step::of(State::Denied));
         };
         (
             id,
