@@ -2,7 +2,7 @@
 //! Runs as whoever calls the tests; nothing here needs root.
 
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -52,6 +52,10 @@ pub fn artifacts() -> Result<Artifacts, Failure> {
         tree.into()
     } else {
         let tree = cache()?.join("tree");
+        if tree.exists() {
+            fs::remove_dir_all(&tree)?;
+        }
+        eprintln!("building the product in release: a few minutes, the first time");
         run(Command::new("make")
             .current_dir(&top)
             .args(["--silent", "build"]))?;

@@ -66,6 +66,11 @@ impl Host {
         self.bed.kind()
     }
 
+    /// What was built for the tests.
+    pub const fn artifacts(&self) -> &Artifacts {
+        &self.artifacts
+    }
+
     /// Everything done and shown so far, and the end of the machine's log.
     pub fn history(&self) -> String {
         let log = match self.kind() {

@@ -91,7 +91,7 @@ fn report(
             let (first, rest) = failure.split_once('\n').unwrap_or((&failure, ""));
             let mut detail = String::new();
             for line in rest.lines().chain(history.lines()) {
-                let _ = writeln!(detail, "    | {}", line.escape_debug());
+                let _ = writeln!(detail, "    | {}", shown(line));
             }
             println!("FAIL {name}: {first} ({took:.1} s)\n{detail}");
         }
@@ -148,4 +148,18 @@ fn start(stage: &Stage, job: Job) -> Result<Bed, Failure> {
         (Kind::Nspawn, Some(rootfs)) => bed::nspawn::start(rootfs, tree),
         (Kind::Nspawn, None) => Err(Failure::new("no root file system was made")),
     }
+}
+
+/// A line of a screen or a log, with nothing in it that this terminal would obey.
+fn shown(line: &str) -> String {
+    line.trim_end_matches('\r')
+        .chars()
+        .map(|letter| {
+            if letter.is_control() && letter != '\t' {
+                '\u{fffd}'
+            } else {
+                letter
+            }
+        })
+        .collect()
 }

@@ -1,8 +1,8 @@
 //! Cases about the beds themselves, against a module that is known to work: when one fails, distrust the others.
 
-use std::time::Duration;
+use std::{process::Command, time::Duration};
 
-use super::Case;
+use super::{Case, WITHOUT_SYSTEMD};
 use crate::{
     Failure, Outcome,
     failure::ensure,
@@ -28,6 +28,12 @@ pub const CASES: &[Case] = &[
         surroundings,
     )
     .of_the_bed(),
+    Case::new(
+        "a sandbox with the product in it leaves this machine's files as they were",
+        untouched,
+    )
+    .of_the_bed()
+    .on(WITHOUT_SYSTEMD),
 ];
 
 const SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
@@ -94,5 +100,34 @@ fn surroundings(host: &Host) -> Outcome {
     let links = host.ok("ip -o link show up")?;
     ensure(links.lines().count() == 1 && links.contains(" lo:"), || {
         format!("other links are up: {links}")
+    })
+}
+
+/// Names, owners, modes, sizes, times and contents of what a login machine is made of, on this machine. Of /var/lib no
+/// contents: it is large.
+const LOOK: &str = "{ find /etc /usr/lib/*/security /usr/libexec /usr/share/dbus-1 /var/lib -xdev \
+    -printf '%p %u:%g %m %s %T@ %l\\n' | LC_ALL=C sort; \
+    find /etc /usr/lib/*/security -xdev -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum; } 2>&1";
+
+fn untouched(host: &Host) -> Outcome {
+    let look = || -> Result<String, Failure> {
+        let output = Command::new("bash").args(["-c", LOOK]).output()?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let before = look()?;
+    let sandbox = Host::new(
+        crate::bed::ns::start(Some(&host.artifacts().tree))?,
+        host.artifacts().clone(),
+    );
+    sandbox.enrolled("stranger")?;
+    sandbox.ok("touch /etc/made /var/lib/made $(dirname /usr/lib/*/security/pam_unix.so)/made && rm /etc/passwd")?;
+    drop(sandbox);
+    let after = look()?;
+    let changed = before
+        .lines()
+        .filter(|line| !after.contains(line))
+        .collect::<Vec<_>>();
+    ensure(before.lines().count() > 100 && before == after, || {
+        format!("changed: {changed:#?}")
     })
 }
