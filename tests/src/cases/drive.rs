@@ -54,16 +54,17 @@ impl Report {
             .count()
     }
 
-    /// Fails unless there were `count` transactions and each phase of each succeeded.
+    /// Fails unless there were `count` transactions, and in each a code was asked for and each phase succeeded.
     pub fn all_granted(&self, count: usize) -> Outcome {
         let bad = self.transactions().iter().find(|one| {
-            one.as_object().is_none_or(|one| {
-                !one.contains_key("auth")
-                    || one.iter().any(|(name, code)| {
-                        !matches!(name.as_str(), "shown" | "micros" | "before" | "after")
-                            && *code != 0
-                    })
-            })
+            let asked = one["shown"]
+                .as_array()
+                .is_some_and(|lines| lines.iter().any(|line| line == "Verification code: "));
+            let succeeded = one["auth"] == 0
+                && one.as_object().into_iter().flatten().all(|(name, code)| {
+                    matches!(name.as_str(), "shown" | "micros" | "before" | "after") || *code == 0
+                });
+            !asked || !succeeded
         });
         ensure(bad.is_none() && self.transactions().len() == count, || {
             format!(
