@@ -18,8 +18,7 @@ use mfad::{
     clock::Now,
     store::{
         Attempt, Credential, CredentialId, Guess, Judgement, Kind, Login, Match, NewCredential,
-        PersonId, PersonKey, Standing, Store,
-        sqlite::{Options, SqliteStore},
+        Options, PersonId, PersonKey, Standing, Store, sqlite::SqliteStore,
     },
     throttle::{Class, Place},
 };

@@ -1,11 +1,14 @@
 //! What every request works with: store, keys, clock, people, and the configuration in force.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::{Arc, Mutex, PoisonError, RwLock},
+};
 
 use tokio::sync::Semaphore;
 
 use crate::{
-    audit::{Record, Trail},
+    audit::{Event, Record, Trail},
     clock::{Clock, Now},
     config::Loaded,
     factor::{
@@ -20,6 +23,7 @@ use crate::{
         CredentialId, Kind, PersonKey, Store,
         seal::{Identity, Keyring},
     },
+    throttle::Watch,
 };
 
 /// How many Argon2id runs (19 MiB, 35 ms each) may go on at once.
@@ -29,6 +33,8 @@ const HASHING_AT_ONCE: usize = 2;
 pub struct Engine {
     /// Configuration in force; a running login keeps the one it began with.
     loaded: RwLock<Arc<Loaded>>,
+    /// Notices many failures, of anybody.
+    watch: Mutex<Watch>,
     /// Memory.
     pub store: Arc<dyn Store>,
     /// Sealing keys.
@@ -86,8 +92,10 @@ impl Engine {
         trail: Trail,
     ) -> Result<Self, FactorError> {
         let decoy = Decoy::make(&keyring)?;
+        trail.enable(loaded.settings.audit.syslog);
         Ok(Self {
             registry: Registry::new(loaded.settings.session.max),
+            watch: Mutex::new(watch(&loaded)),
             loaded: RwLock::new(Arc::new(loaded)),
             store,
             keyring,
@@ -108,6 +116,9 @@ impl Engine {
 
     /// Puts another configuration in force, for whoever comes next.
     pub fn replace(&self, loaded: Loaded) {
+        self.store.set_options(loaded.settings.store_options());
+        self.trail.enable(loaded.settings.audit.syslog);
+        *self.watch.lock().unwrap_or_else(PoisonError::into_inner) = watch(&loaded);
         *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(loaded);
         self.people.forget();
     }
@@ -135,6 +146,32 @@ impl Engine {
         });
     }
 
+    /// Counts a wrong answer of whoever `user` stands for, and raises an alarm when there are too many of them.
+    pub fn count_failure(&self, user: &str, now: Now) {
+        let mut hasher = DefaultHasher::new();
+        user.hash(&mut hasher);
+        let raised = self
+            .watch
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .failure(hasher.finish(), now.steady);
+        if let Some(alarm) = raised {
+            self.note(Record {
+                time: now.wall,
+                event: Event::Alarm,
+                outcome: "under-attack".to_owned(),
+                user: None,
+                service: None,
+                rhost: None,
+                tty: None,
+                factor: None,
+                rule: None,
+                by: None,
+                detail: Some(alarm.describe().to_owned()),
+            });
+        }
+    }
+
     /// Whether nothing would be lost by exiting now.
     pub fn is_idle(&self) -> bool {
         let now = self.now();
@@ -142,6 +179,11 @@ impl Engine {
             && self.grants.waiting(now) == 0
             && self.offers.is_empty(now)
     }
+}
+
+fn watch(loaded: &Loaded) -> Watch {
+    let alarm = &loaded.settings.alarm;
+    Watch::new(alarm.failures_per_minute, alarm.users_per_10_minutes)
 }
 
 /// Realm of people until fleets share a store.

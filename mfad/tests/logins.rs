@@ -6,7 +6,7 @@ mod support;
 
 use mfad::session::{Caller, Connection};
 use mfad_protocol::{Context, EnrollmentOptions, Hook, State, Step, Style};
-use support::{ALICE, BOB, Bench, Phone, START, root, ssh};
+use support::{ALICE, BOB, Bench, Phone, START, loaded, root, ssh};
 
 const REQUIRED: &str = "[unenrolled]\naction = \"deny\"\n";
 const ENROLL: &str = "[unenrolled]\naction = \"enroll\"\n";
@@ -583,4 +583,37 @@ async fn an_expired_password_is_changed_on_the_grant_of_the_login_that_found_it(
         bench.engine.begin(&root(1), without).await.1.state,
         State::Continue
     );
+}
+
+#[tokio::test]
+async fn another_configuration_puts_other_throttle_numbers_in_force() {
+    let bench = Bench::with_policy(REQUIRED);
+    let phone = bench.enroll(ALICE.0).await;
+    let strict = loaded(REQUIRED, |settings| settings.throttle.free = 1);
+    bench.engine.replace(strict);
+    for wrong in ["000001", "000002"] {
+        bench.login(ssh(ALICE.0), wrong).await;
+    }
+    let right = bench.login(ssh(ALICE.0), &phone.code(START)).await;
+    assert_eq!(right.state, State::Denied, "the second failure delays now");
+}
+
+#[tokio::test]
+async fn many_wrong_codes_raise_one_alarm_and_lock_nobody() {
+    let bench = Bench::with_policy(REQUIRED);
+    let phone = bench.enroll(ALICE.0).await;
+    bench.engine.replace(loaded(REQUIRED, |settings| {
+        settings.alarm.failures_per_minute = 2;
+    }));
+    for user in ["nobody-1", "nobody-2", "nobody-3", "nobody-4"] {
+        bench.login(ssh(user), "000000").await;
+    }
+    let right = bench.login(ssh(ALICE.0), &phone.code(START)).await;
+    assert_eq!(right.state, State::Granted);
+    let everything = mfad_protocol::AuditQuery::default();
+    let records = bench.engine.audit(everything).await.unwrap();
+    let alarms = records
+        .iter()
+        .filter(|(_, _, json)| json.contains("under-attack"));
+    assert_eq!(alarms.count(), 1, "{records:?}");
 }

@@ -8,7 +8,7 @@ use policy::{
 };
 
 use super::section::{DAY, HOUR, MINUTE, Section};
-use crate::{factor::otp::Hash, store::sqlite::Options, throttle::Limits};
+use crate::{factor::otp::Hash, store::Options, throttle::Limits};
 
 /// Largest `mfad.toml` that is read, in bytes.
 pub const MAX_FILE: usize = 64 * 1024;

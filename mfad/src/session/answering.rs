@@ -174,6 +174,9 @@ impl Engine {
         outcome.clone_into(&mut record.outcome);
         record.factor = Some(factor);
         self.trail.send(&record);
+        if outcome == "wrong" {
+            self.count_failure(record.user.as_deref().unwrap_or_default(), self.now());
+        }
         heard
     }
 

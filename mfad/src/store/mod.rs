@@ -280,8 +280,32 @@ pub struct AuditFilter {
     pub limit: u32,
 }
 
+/// The store's numbers, from `mfad.toml`. They can be changed while it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// How often guesses may be made.
+    pub limits: throttle::Limits,
+    /// How long audit records are kept, in seconds.
+    pub audit_keep: i64,
+    /// Most audit records that are kept.
+    pub audit_records: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            limits: throttle::Limits::default(),
+            audit_keep: 400 * 86_400,
+            audit_records: 1_000_000,
+        }
+    }
+}
+
 /// The daemon's memory. One contract suite runs against every implementation.
 pub trait Store: Send + Sync {
+    /// Puts other numbers in force, from the next verb on.
+    fn set_options(&self, options: Options);
+
     /// The person of that name, or `None`. Answers from an index, in the time it takes with one person or a million.
     fn find_person<'a>(&'a self, realm: &'a str, name: &'a str) -> Answer<'a, Option<Person>>;
 

@@ -14,10 +14,7 @@ mod rig;
 
 use std::{future::Future, os::unix::fs::PermissionsExt, pin::Pin, sync::Arc};
 
-use mfad::store::{
-    Store,
-    sqlite::{Options, SqliteStore},
-};
+use mfad::store::{Options, Store, sqlite::SqliteStore};
 
 type Case = fn(Arc<dyn Store>) -> Pin<Box<dyn Future<Output = ()>>>;
 

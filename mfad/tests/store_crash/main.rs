@@ -25,9 +25,8 @@ use mfad::{
     clock::Now,
     failpoint,
     store::{
-        Attempt, Credential, CredentialId, Guess, Judgement, Kind, Match, NewCredential, PersonKey,
-        Standing, Store, StoreError,
-        sqlite::{Options, SqliteStore},
+        Attempt, Credential, CredentialId, Guess, Judgement, Kind, Match, NewCredential, Options,
+        PersonKey, Standing, Store, StoreError, sqlite::SqliteStore,
     },
     throttle::{Class, Place},
 };

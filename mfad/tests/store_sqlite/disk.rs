@@ -2,10 +2,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use mfad::store::{
-    Judgement, Store, StoreError,
-    sqlite::{Options, SqliteStore},
-};
+use mfad::store::{Judgement, Options, Store, StoreError, sqlite::SqliteStore};
 
 use super::{again, block_on, enroll, judge, place, run};
 

@@ -6,10 +6,7 @@ use std::{
     path::Path,
 };
 
-use mfad::store::{
-    PersonId, Store, StoreError,
-    sqlite::{Options, SqliteStore},
-};
+use mfad::store::{Options, PersonId, Store, StoreError, sqlite::SqliteStore};
 use rusqlite::Connection;
 
 use super::{block_on, enroll, judge, place};

@@ -10,8 +10,8 @@ use std::{
 };
 
 use mfad::store::{
-    AuditFilter, Credential, Guess, Judgement, Match, PersonId, Store, StoreError,
-    sqlite::{Options, SqliteStore},
+    AuditFilter, Credential, Guess, Judgement, Match, Options, PersonId, Store, StoreError,
+    sqlite::SqliteStore,
 };
 
 use super::{again, attempt, block_on, enroll, judge, place, record, run};

@@ -63,18 +63,12 @@ impl Bench {
             .permissions(private)
             .tempdir()
             .unwrap();
-        let settings = Settings::defaults("testhost");
-        let store =
-            SqliteStore::open(&directory.path().join("mfa.db"), settings.store_options()).unwrap();
-        let source = Source {
-            name: "policy.toml",
-            text,
-        };
-        let policy = Policy::parse(&[source], &Vocabulary { factors: &WORDS }).unwrap();
+        let loaded = loaded(text, |_| ());
+        let options = loaded.settings.store_options();
+        let store = SqliteStore::open(&directory.path().join("mfa.db"), options).unwrap();
         let keyring = Keyring::parse(Keyring::generate_file().unwrap().as_bytes()).unwrap();
         let clock = Arc::new(TestClock(AtomicI64::new(START)));
         let trail = Trail::to("/nonexistent/log");
-        let loaded = Loaded { settings, policy };
         let engine = Engine::new(
             loaded,
             Arc::new(store),
@@ -115,6 +109,18 @@ impl Bench {
             .respond(&caller, &session, vec![answer.as_bytes().to_vec()])
             .await
     }
+}
+
+/// A configuration with this policy and the default settings, edited.
+pub(crate) fn loaded(text: &str, edit: impl FnOnce(&mut Settings)) -> Loaded {
+    let mut settings = Settings::defaults("testhost");
+    edit(&mut settings);
+    let source = Source {
+        name: "policy.toml",
+        text,
+    };
+    let policy = Policy::parse(&[source], &Vocabulary { factors: &WORDS }).unwrap();
+    Loaded { settings, policy }
 }
 
 /// An authenticator app.

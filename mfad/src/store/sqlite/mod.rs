@@ -23,36 +23,15 @@ use rusqlite::Connection;
 
 use super::{
     Answer, Attempt, AuditFilter, Budget, CredentialId, Guess, Judgement, Login, NewCredential,
-    Person, PersonId, PersonKey, Store, StoreError,
+    Options, Person, PersonId, PersonKey, Store, StoreError,
 };
-use crate::{audit::Record, clock::Now, throttle::Limits};
+use crate::{audit::Record, clock::Now};
 use writer::{Message, Tx, Verb, Writer};
 
 /// Most verbs that wait for the writer. One more is refused at once: a login must not wait without end.
 const QUEUE: usize = 1024;
 /// Most people that one answer lists.
 const MOST_LISTED: u32 = 1000;
-
-/// The store's numbers, from `mfad.toml`. They can be changed while it runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Options {
-    /// How often guesses may be made.
-    pub limits: Limits,
-    /// How long audit records are kept, in seconds.
-    pub audit_keep: i64,
-    /// Most audit records that are kept.
-    pub audit_records: u32,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            limits: Limits::default(),
-            audit_keep: 400 * 86_400,
-            audit_records: 1_000_000,
-        }
-    }
-}
 
 /// A database file in use. Dropping it writes what waits, and closes the file.
 #[derive(Debug)]
@@ -85,11 +64,6 @@ impl SqliteStore {
             queue: Some(sender),
             writer: Some(writer),
         })
-    }
-
-    /// Puts other numbers in force, from the next verb on.
-    pub fn set_options(&self, options: Options) {
-        *self.options.lock().unwrap_or_else(PoisonError::into_inner) = options;
     }
 
     /// Reads in place: look-ups by index take tens of microseconds, less than another thread would take to wake up,
@@ -156,6 +130,10 @@ impl Drop for SqliteStore {
 }
 
 impl Store for SqliteStore {
+    fn set_options(&self, options: Options) {
+        *self.options.lock().unwrap_or_else(PoisonError::into_inner) = options;
+    }
+
     fn find_person<'a>(&'a self, realm: &'a str, name: &'a str) -> Answer<'a, Option<Person>> {
         Box::pin(async move { self.read(|connection| rows::find(connection, realm, name)) })
     }
