@@ -38,7 +38,8 @@ pub fn cache() -> Result<PathBuf, Failure> {
 pub fn artifacts() -> Result<Artifacts, Failure> {
     let top = repository()?;
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    run(Command::new(cargo).current_dir(&top).args([
+    let mut host = Command::new(cargo);
+    host.current_dir(&top).args([
         "build",
         "--quiet",
         "--locked",
@@ -46,7 +47,12 @@ pub fn artifacts() -> Result<Artifacts, Failure> {
         "mfa-tests",
         "--bin",
         "pamdrive",
-    ]))?;
+    ]);
+    // Into the directory where this program lies.
+    if !cfg!(debug_assertions) {
+        host.arg("--release");
+    }
+    run(&mut host)?;
     let pamdrive = env::current_exe()?.with_file_name("pamdrive");
     let tree = if let Some(tree) = env::var_os("MFA_TREE") {
         tree.into()
