@@ -35,6 +35,7 @@ pub struct Core {
     trail: Trail,
     started: i64,
     calls: AtomicUsize,
+    peers: AtomicUsize,
     last_call: Mutex<Instant>,
 }
 
@@ -52,6 +53,15 @@ impl Drop for Busy<'_> {
     }
 }
 
+/// Counts a peer on a login socket as connected.
+pub struct Connected<'a>(&'a Core);
+
+impl Drop for Connected<'_> {
+    fn drop(&mut self) {
+        self.0.peers.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Core {
     /// Loads the configuration and assembles the engine; never fails, but may come up unavailable.
     pub fn start(paths: Paths, assemble: Assemble, clock: Arc<dyn Clock>, trail: Trail) -> Self {
@@ -64,6 +74,7 @@ impl Core {
             clock,
             trail,
             calls: AtomicUsize::new(0),
+            peers: AtomicUsize::new(0),
             last_call: Mutex::new(Instant::now()),
         };
         core.reload(None);
@@ -93,20 +104,20 @@ impl Core {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone_from(&errors);
-        self.trail.send(&Record {
-            time: self.clock.now().wall,
-            event: Event::Configuration,
-            outcome: if applied { "loaded" } else { "refused" }.to_owned(),
-            user: None,
-            service: None,
-            rhost: None,
-            tty: None,
-            factor: None,
-            rule: None,
-            by,
-            detail: (!applied).then(|| errors.join("; ")),
-        });
+        let outcome = if applied { "loaded" } else { "refused" };
+        let mut record = Record::new(self.clock.now().wall, Event::Configuration, outcome);
+        record.by = by;
+        record.detail = (!applied).then(|| errors.join("; "));
+        self.record(record);
         ReloadReport { applied, errors }
+    }
+
+    /// Into the store too, where there is one and something runs that can write it (not while starting).
+    fn record(&self, record: Record) {
+        match self.engine() {
+            Ok(engine) if tokio::runtime::Handle::try_current().is_ok() => engine.note(record),
+            _ => self.trail.send(&record),
+        }
     }
 
     fn apply(&self, loaded: Loaded) -> Vec<String> {
@@ -174,12 +185,31 @@ impl Core {
             .unwrap_or_else(PoisonError::into_inner)
             .elapsed()
             >= quiet;
-        rested && !self.is_serving() && self.engine().map_or(true, |engine| engine.is_idle())
+        rested
+            && !self.is_serving()
+            && self.peers.load(Ordering::Relaxed) == 0
+            && self.engine().map_or(true, |engine| engine.is_idle())
     }
 
     /// Whether a call is being served right now.
     pub fn is_serving(&self) -> bool {
         self.calls.load(Ordering::Relaxed) > 0
+    }
+
+    /// Marks a peer as connected until the value is dropped.
+    #[must_use]
+    pub fn connected(&self) -> Connected<'_> {
+        self.peers.fetch_add(1, Ordering::Relaxed);
+        Connected(self)
+    }
+
+    /// Whether a peer is connected that has no dialogue: it has just come, and its first call is on the way, or it is
+    /// about to go.
+    pub fn has_peers_between_calls(&self) -> bool {
+        let dialogues = self
+            .engine()
+            .map_or(0, |engine| engine.registry.len(Instant::now()));
+        self.peers.load(Ordering::Relaxed) > dialogues
     }
 
     /// Ends the dialogues of a connection that is gone.

@@ -16,7 +16,7 @@ use nix::unistd::Uid;
 use sd_notify::NotifyState;
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::{Mutex, Notify},
+    sync::{Mutex, watch},
 };
 
 use crate::{
@@ -35,6 +35,11 @@ use crate::{
 
 /// How often the daemon looks whether it is idle.
 const TICK: Duration = Duration::from_secs(1);
+/// How long a peer that was accepted just before may take to say what it wants. Short: whoever only sits on a
+/// connection must not keep the next daemon from starting.
+const LAST_CALLS: Duration = Duration::from_millis(500);
+/// How often the daemon looks whether it may go.
+const POLL: Duration = Duration::from_millis(5);
 /// How long calls in progress may take once the daemon is leaving.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -99,10 +104,10 @@ async fn serve(
         clock,
         trail,
     ));
-    let stop = Arc::new(Notify::new());
+    let (stop, stopped) = watch::channel(false);
     for (socket, door) in sockets {
         let listener = Listener::new(socket, door, Arc::clone(&core), owner)?;
-        tokio::spawn(listener.run(Arc::clone(&stop)));
+        tokio::spawn(listener.run(stopped.clone()));
     }
     // The first attempt is awaited, so that "ready" means ready on the bus too, where there is one.
     let first = system::connect(&core, &options.bus).await.ok();
@@ -116,7 +121,7 @@ async fn serve(
     let _no_manager = sd_notify::notify(&[NotifyState::Ready]);
     wait_for_the_end(&core, managed).await?;
     let _no_manager = sd_notify::notify(&[NotifyState::Stopping]);
-    stop.notify_waiters();
+    stop.send_replace(true);
     staying.abort();
     leave(&core, &bus).await;
     Ok(())
@@ -153,9 +158,15 @@ async fn leave(core: &Arc<Core>, bus: &Mutex<Option<zbus::Connection>>) {
     if let Some(bus) = &connected {
         system::leave(bus).await;
     }
+    let quiet = async {
+        while core.has_peers_between_calls() {
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    let _in_time = tokio::time::timeout(LAST_CALLS, quiet).await;
     let drained = async {
         while core.is_serving() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            tokio::time::sleep(POLL).await;
         }
     };
     let _in_time = tokio::time::timeout(DRAIN, drained).await;

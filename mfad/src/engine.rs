@@ -20,12 +20,14 @@ use crate::{
     people::People,
     session::{grant::Grants, logins::Running, registry::Registry},
     store::{
-        CredentialId, Kind, PersonKey, Store,
+        Answer, CredentialId, Kind, PersonKey, Store, StoreError,
         seal::{Identity, Keyring},
     },
     throttle::Watch,
 };
 
+/// How long one may wait for its turn to be hashed.
+pub const HASHING_PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 /// How many Argon2id runs (19 MiB, 35 ms each) may go on at once.
 const HASHING_AT_ONCE: usize = 2;
 
@@ -146,6 +148,17 @@ impl Engine {
         });
     }
 
+    /// Makes a change together with its record, and tells syslog of it only once it is durable.
+    pub async fn recorded<'a, T>(
+        &'a self,
+        record: Record,
+        change: impl FnOnce(Record) -> Answer<'a, T>,
+    ) -> Result<T, StoreError> {
+        let changed = change(record.clone()).await?;
+        self.trail.send(&record);
+        Ok(changed)
+    }
+
     /// Counts a wrong answer of whoever `user` stands for, and raises an alarm when there are too many of them.
     pub fn count_failure(&self, user: &str, now: Now) {
         let mut hasher = DefaultHasher::new();
@@ -156,19 +169,9 @@ impl Engine {
             .unwrap_or_else(PoisonError::into_inner)
             .failure(hasher.finish(), now.steady);
         if let Some(alarm) = raised {
-            self.note(Record {
-                time: now.wall,
-                event: Event::Alarm,
-                outcome: "under-attack".to_owned(),
-                user: None,
-                service: None,
-                rhost: None,
-                tty: None,
-                factor: None,
-                rule: None,
-                by: None,
-                detail: Some(alarm.describe().to_owned()),
-            });
+            let mut record = Record::new(now.wall, Event::Alarm, "under-attack");
+            record.detail = Some(alarm.describe().to_owned());
+            self.note(record);
         }
     }
 

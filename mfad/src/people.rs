@@ -80,17 +80,18 @@ impl People {
     {
         // A stuck look-up keeps its slot until the name service lets go, so that a dead directory server costs
         // AT_ONCE threads and no more.
-        let slot = Arc::clone(&self.slots)
-            .try_acquire_owned()
-            .map_err(|_| NoAnswer)?;
-        let looked_up = tokio::task::spawn_blocking(move || {
-            let found = look_up();
-            drop(slot);
-            found
-        });
-        tokio::time::timeout(PATIENCE, looked_up)
+        let slots = Arc::clone(&self.slots);
+        let answered = async move {
+            let slot = slots.acquire_owned().await.map_err(|_| NoAnswer)?;
+            let looked_up = tokio::task::spawn_blocking(move || {
+                let found = look_up();
+                drop(slot);
+                found
+            });
+            looked_up.await.map_err(|_| NoAnswer)?
+        };
+        tokio::time::timeout(PATIENCE, answered)
             .await
-            .map_err(|_| NoAnswer)?
             .map_err(|_| NoAnswer)?
     }
 
@@ -168,6 +169,24 @@ mod tests {
             "remembered"
         );
         assert_eq!(people.with_uid(0).await.unwrap().unwrap().name, "root");
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn many_at_once_wait_for_their_turn() {
+        let people = Arc::new(People::default());
+        let slow = || {
+            std::thread::sleep(Duration::from_millis(20));
+            Ok(None)
+        };
+        let asked: Vec<_> = (0..64)
+            .map(|_| {
+                let people = Arc::clone(&people);
+                tokio::spawn(async move { people.ask(slow).await })
+            })
+            .collect();
+        for answer in asked {
+            assert_eq!(answer.await.unwrap(), Ok(None));
+        }
     }
 
     #[tokio::test(flavor = "current_thread")]

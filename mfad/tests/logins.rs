@@ -617,3 +617,64 @@ async fn many_wrong_codes_raise_one_alarm_and_lock_nobody() {
         .filter(|(_, _, json)| json.contains("under-attack"));
     assert_eq!(alarms.count(), 1, "{records:?}");
 }
+
+#[tokio::test]
+async fn whoever_comes_in_hears_how_often_somebody_failed_before() {
+    let bench = Bench::with_policy(REQUIRED);
+    let phone = bench.enroll(ALICE.0).await;
+    bench.login(ssh(ALICE.0), "000001").await;
+    bench.login(ssh(ALICE.0), "000002").await;
+    let greeting = |granted: Step| {
+        let bench = &bench;
+        async move {
+            let account = after(Hook::Account, &granted, ssh(ALICE.0));
+            let (_, account) = bench.engine.begin(&root(1), account).await;
+            // The login is noted in the background: the greeting must not depend on who is faster.
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            let session = after(Hook::Session, &account, ssh(ALICE.0));
+            bench.engine.begin(&root(2), session).await.1.messages
+        }
+    };
+    let first = bench.login(ssh(ALICE.0), &phone.code(START)).await;
+    let shown = greeting(first).await;
+    assert_eq!(
+        shown[0].text,
+        "2 failed second factors since your last login."
+    );
+    bench.clock.advance(30);
+    let second = bench.login(ssh(ALICE.0), &phone.code(START + 30)).await;
+    assert_eq!(greeting(second).await, vec![]);
+}
+
+#[tokio::test]
+async fn decisions_that_no_answer_could_change_are_recorded_too() {
+    let bench = Bench::with_policy("[unenrolled]\naction = \"allow\"\n");
+    let unproven = Context {
+        ssh_auth_info: None,
+        ..ssh(ALICE.0)
+    };
+    bench.login(unproven, "123456").await;
+    let decoy = Context {
+        decoy: Some(true),
+        ..ssh(BOB.0)
+    };
+    bench.login(decoy, "123456").await;
+    let everything = mfad_protocol::AuditQuery::default();
+    let records = bench.engine.audit(everything).await.unwrap();
+    for outcome in ["not-required", "denied"] {
+        let wanted = format!("\"outcome\":\"{outcome}\"");
+        let found = records.iter().any(|(_, _, json)| json.contains(&wanted));
+        assert!(found, "{outcome}: {records:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_context_over_its_bounds_is_refused_and_not_excused() {
+    let bench = Bench::with_policy(REQUIRED);
+    let context = Context {
+        ssh_auth_info: Some("x".repeat(64 * 1024)),
+        ..ssh(ALICE.0)
+    };
+    let (_, step) = bench.engine.begin(&root(1), context).await;
+    assert_eq!(step.state, State::Denied);
+}

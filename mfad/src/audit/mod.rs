@@ -14,8 +14,6 @@ pub use syslog::Trail;
 pub enum Event {
     /// A second factor was asked for and answered, or a decision was reached without asking.
     Authentication,
-    /// A whole login succeeded (the account phase).
-    Login,
     /// A factor was added.
     Enrollment,
     /// A factor was removed or renamed, a person reset or unlocked.
@@ -62,6 +60,23 @@ pub struct Record {
 }
 
 impl Record {
+    /// A record of which nothing more is known yet.
+    pub fn new(time: i64, event: Event, outcome: &str) -> Self {
+        Self {
+            time,
+            event,
+            outcome: outcome.to_owned(),
+            user: None,
+            service: None,
+            rhost: None,
+            tty: None,
+            factor: None,
+            rule: None,
+            by: None,
+            detail: None,
+        }
+    }
+
     /// As one line of JSON, fit for a log: what came from outside is bounded, and without characters that could
     /// break a line or mislead a reader.
     pub fn json(&self) -> String {

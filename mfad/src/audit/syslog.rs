@@ -105,7 +105,7 @@ fn severity(record: &Record) -> Severity {
         (Event::Enrollment | Event::Administration | Event::Configuration, _) | (_, "granted") => {
             Severity::Notice
         }
-        (Event::Authentication | Event::Login, _) => Severity::Info,
+        (Event::Authentication, _) => Severity::Info,
     }
 }
 

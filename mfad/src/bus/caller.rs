@@ -1,6 +1,6 @@
 //! Who calls: from the bus's own word about a sender, or from the kernel's about a peer. Never from an argument.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use zbus::{
     Connection as Bus, Variant,
@@ -16,6 +16,8 @@ use crate::session::{Caller, Connection};
 const ACTION: &str = "org.mfad.administer";
 /// `CheckAuthorization` may ask the person for an administrator's password.
 const ALLOW_USER_INTERACTION: u32 = 1;
+/// How long the person may take to answer polkit.
+const POLKIT_PATIENCE: Duration = Duration::from_mins(1);
 
 /// The caller of a method that came over the system bus.
 pub async fn on_bus(bus: &Bus, header: &Header<'_>) -> Result<Caller, Error> {
@@ -60,16 +62,17 @@ async fn polkit_allows(bus: &Bus, header: &Header<'_>) -> bool {
         HashMap::from([("name", Variant::from(sender.as_str()))]),
     );
     let details: HashMap<&str, &str> = HashMap::new();
-    let reply = bus
-        .call_method(
-            Some("org.freedesktop.PolicyKit1"),
-            "/org/freedesktop/PolicyKit1/Authority",
-            Some("org.freedesktop.PolicyKit1.Authority"),
-            "CheckAuthorization",
-            &(subject, ACTION, details, ALLOW_USER_INTERACTION, ""),
-        )
-        .await;
-    let Ok(reply) = reply else { return false };
+    let question = (subject, ACTION, details, ALLOW_USER_INTERACTION, "");
+    let reply = bus.call_method(
+        Some("org.freedesktop.PolicyKit1"),
+        "/org/freedesktop/PolicyKit1/Authority",
+        Some("org.freedesktop.PolicyKit1.Authority"),
+        "CheckAuthorization",
+        &question,
+    );
+    let Ok(Ok(reply)) = tokio::time::timeout(POLKIT_PATIENCE, reply).await else {
+        return false;
+    };
     let answer: Result<(bool, bool, HashMap<String, String>), _> = reply.body().deserialize();
     answer.is_ok_and(|(authorized, _, _)| authorized)
 }

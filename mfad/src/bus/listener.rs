@@ -13,7 +13,7 @@ use std::{
 use mfad_protocol::names;
 use tokio::{
     net::{UnixListener, UnixStream},
-    sync::{Notify, Semaphore},
+    sync::{Semaphore, watch},
 };
 use zbus::connection::Builder;
 
@@ -92,10 +92,11 @@ impl Listener {
     }
 
     /// Accepts until told to stop. Peers that wait in the backlog then are the next daemon's.
-    pub async fn run(self, stop: Arc<Notify>) {
+    pub async fn run(self, mut stop: watch::Receiver<bool>) {
         loop {
             let accepted = tokio::select! {
-                () = stop.notified() => return,
+                // Also when the sender is gone: nobody is left to serve.
+                _ = stop.wait_for(|stop| *stop) => return,
                 accepted = self.socket.accept() => accepted,
             };
             match accepted {
@@ -133,6 +134,7 @@ impl Listener {
 
 /// Serves one peer until it goes away or its time is up.
 async fn serve(core: Arc<Core>, stream: UnixStream, caller: Caller) {
+    let _connected = core.connected();
     let (peer, gone) = Peer::new(stream);
     let connection = caller.connection.clone();
     let interface = Authentication::new(Arc::clone(&core), Whence::Peer(caller));

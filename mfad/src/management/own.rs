@@ -12,7 +12,7 @@ use super::{
 use crate::{
     audit::{Event, Record},
     clock::Now,
-    engine::{Engine, REALM},
+    engine::{Engine, HASHING_PATIENCE, REALM},
     enrollment::{self, Maker, offer_codes},
     factor::{answer::Answer, backup::Set},
     people::Account,
@@ -97,10 +97,10 @@ impl Engine {
             "added",
             Some(factor(new.kind, new.name.as_deref())),
         );
-        self.trail.send(&record);
         let person = self
-            .store
-            .add_credential(offer.person, new, now, record)
+            .recorded(record, |record| {
+                self.store.add_credential(offer.person, new, now, record)
+            })
             .await?;
         let added = person
             .credentials
@@ -173,10 +173,11 @@ impl Engine {
             "renamed",
             Some(factor(credential.kind, Some(&name))),
         );
-        self.trail.send(&record);
         Ok(self
-            .store
-            .rename_credential(person.id, credential.id, name, record)
+            .recorded(record, |record| {
+                self.store
+                    .rename_credential(person.id, credential.id, name, record)
+            })
             .await?)
     }
 
@@ -196,10 +197,11 @@ impl Engine {
             "removed",
             Some(what),
         );
-        self.trail.send(&record);
         Ok(self
-            .store
-            .remove_credential(person.id, credential.id, record)
+            .recorded(record, |record| {
+                self.store
+                    .remove_credential(person.id, credential.id, record)
+            })
             .await?)
     }
 
@@ -209,7 +211,8 @@ impl Engine {
     ) -> Result<(Set, Zeroizing<Vec<String>>, Vec<[u8; 32]>), Refusal> {
         let busy =
             || Refusal::Unavailable("too busy to make backup codes; try again in a moment".into());
-        let _turn = self.hashing.acquire().await.map_err(|_| busy())?;
+        let turn = tokio::time::timeout(HASHING_PATIENCE, self.hashing.acquire()).await;
+        let _turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
         let keyring = std::sync::Arc::clone(&self.keyring);
         let made = tokio::task::spawn_blocking(move || Set::generate(&keyring))
             .await
@@ -227,17 +230,11 @@ impl Engine {
         factor: Option<String>,
     ) -> Record {
         Record {
-            time: self.now().wall,
-            event,
-            outcome: outcome.to_owned(),
             user: Some(mfad_protocol::printable(user)),
             service: Some(SELF_SERVICE.to_owned()),
-            rhost: None,
-            tty: None,
             factor,
-            rule: None,
             by: Some(caller.uid),
-            detail: None,
+            ..Record::new(self.now().wall, event, outcome)
         }
     }
 

@@ -90,8 +90,12 @@ impl Engine {
             "added",
             Some(factor(kind, new.name.as_deref())),
         );
-        self.trail.send(&record);
-        let person = self.store.add_credential(key, new, now, record).await.map_err(|error| match error {
+        let added = self
+            .recorded(record, |record| {
+                self.store.add_credential(key, new, now, record)
+            })
+            .await;
+        let person = added.map_err(|error| match error {
             crate::store::StoreError::Exists => Refusal::Exists(format!(
                 "{0} has a factor of that name, or was enrolled under another uid; see: mfactl user show {0}",
                 account.name
@@ -129,10 +133,11 @@ impl Engine {
     ) -> Result<(), Refusal> {
         let person = self.known_person(user).await?;
         let record = self.act(caller, user, Event::Administration, "unlocked", None);
-        self.trail.send(&record);
+        let now = self.now();
         Ok(self
-            .store
-            .unlock(person.id, clock, self.now(), record)
+            .recorded(record, |record| {
+                self.store.unlock(person.id, clock, now, record)
+            })
             .await?)
     }
 
@@ -140,8 +145,9 @@ impl Engine {
     pub async fn reset_user(&self, caller: &Caller, user: &str) -> Result<(), Refusal> {
         let person = self.known_person(user).await?;
         let record = self.act(caller, user, Event::Administration, "reset", None);
-        self.trail.send(&record);
-        Ok(self.store.reset_person(person.id, record).await?)
+        Ok(self
+            .recorded(record, |record| self.store.reset_person(person.id, record))
+            .await?)
     }
 
     /// Audit records, oldest first.

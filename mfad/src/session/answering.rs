@@ -14,7 +14,7 @@ use super::{
 use crate::{
     audit::{Event, Record},
     clock::Now,
-    engine::{Engine, REALM},
+    engine::{Engine, HASHING_PATIENCE, REALM},
     factor::{
         answer::Answer,
         backup::{BackupGuess, open_set},
@@ -27,8 +27,6 @@ use crate::{
 /// Every refusal takes at least so long from the answer on, whatever it was refused for: it covers what the work
 /// behind different refusals takes (the longest is a backup code's hash).
 const REFUSAL: Duration = Duration::from_millis(100);
-/// How long an answer waits for its turn to be hashed.
-const HASHING_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The daemon could not judge.
 #[derive(Debug)]
@@ -77,16 +75,19 @@ impl Engine {
             return Self::refuse(heard_at).await;
         };
         let judged = match dialogue.play {
-            Play::Decoy(_) if running.facts.decoy => Ok(Heard::NotRight),
-            Play::Formality => Ok(Heard::NotRight),
+            Play::Decoy(why) if running.facts.decoy => {
+                self.note_unasked(running, "denied", why, now);
+                Ok(Heard::NotRight)
+            }
+            Play::Formality => {
+                self.note_unasked(running, "not-required", "not enrolled", now);
+                Ok(Heard::NotRight)
+            }
             Play::Decoy(_) | Play::Earnest => self.judge(running, dialogue, answer, now).await,
         };
         let heard = match judged {
             Ok(heard) => heard,
-            Err(failure) => {
-                self.report(running, failure, now);
-                return Step::of(State::Unavailable);
-            }
+            Err(failure) => return self.fail(running, failure, now, heard_at).await,
         };
         let Stage::Code(dialogue) = &mut running.stage else {
             return Self::refuse(heard_at).await;
@@ -180,6 +181,16 @@ impl Engine {
         heard
     }
 
+    /// Records a decision that no answer could change.
+    fn note_unasked(&self, running: &Running, outcome: &str, why: &str, now: Now) {
+        let mut record = running
+            .facts
+            .record(now.wall, Event::Authentication, outcome);
+        record.rule.clone_from(&running.rule);
+        record.detail = Some(why.to_owned());
+        self.note(record);
+    }
+
     /// An answer that can be no code (sshd's junk, a password, nothing): it costs nothing.
     fn shrug(&self, running: &Running, now: Now) -> Heard {
         let mut record = running
@@ -236,6 +247,7 @@ impl Engine {
         let earned = Earned::Proven {
             person: *person,
             place: running.facts.place,
+            failures: running.failures_before,
             enrollment: None,
         };
         let Some(grant) = self.grant(caller, &running.facts, earned, now) else {
@@ -273,6 +285,17 @@ impl Engine {
             style: Style::Info,
             text,
         }]
+    }
+
+    /// An answer that could not be judged. Being busy is no excuse: whoever can keep the daemon busy must not reach
+    /// what `unreachable=ignore` lets through.
+    async fn fail(&self, running: &Running, failure: Failure, now: Now, heard_at: Instant) -> Step {
+        let busy = matches!(failure, Failure::Busy);
+        self.report(running, failure, now);
+        if busy {
+            return Self::refuse(heard_at).await;
+        }
+        Step::of(State::Unavailable)
     }
 
     fn report(&self, running: &Running, failure: Failure, now: Now) {

@@ -76,6 +76,7 @@ impl Engine {
         let running = Running {
             facts,
             person: Some((person, key)),
+            failures_before: 0,
             stage: Stage::Enroll(enrolling),
             loaded,
             rule,
@@ -169,6 +170,7 @@ impl Engine {
         let earned = Earned::Proven {
             person: *person,
             place: running.facts.place,
+            failures: running.failures_before,
             enrollment,
         };
         match self.grant(caller, &running.facts, earned, now) {

@@ -162,17 +162,12 @@ impl Facts {
     /// An audit record about this login.
     pub fn record(&self, time: i64, event: Event, outcome: &str) -> Record {
         Record {
-            time,
-            event,
-            outcome: outcome.to_owned(),
             user: Some(self.shown.user.clone()),
             service: Some(printable(&self.service)),
             rhost: self.shown.rhost.clone(),
             tty: self.shown.tty.clone(),
-            factor: None,
-            rule: None,
             by: Some(self.shown.by),
-            detail: None,
+            ..Record::new(time, event, outcome)
         }
     }
 }

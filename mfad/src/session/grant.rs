@@ -45,6 +45,8 @@ pub enum Earned {
         person: PersonId,
         /// From where.
         place: Place,
+        /// Failed attempts between the last completed login and this one.
+        failures: u32,
         /// An enrollment made in this login, to be activated when all of it has succeeded: credential and TOTP step.
         enrollment: Option<(CredentialId, i64)>,
     },

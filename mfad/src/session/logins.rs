@@ -16,7 +16,7 @@ use super::{
     verdict::{Course, Play, Reminder, Subject, course},
 };
 use crate::{
-    audit::Event,
+    audit::{Event, Record},
     clock::Now,
     config::Loaded,
     engine::{Engine, REALM},
@@ -30,6 +30,8 @@ pub struct Running {
     pub(super) facts: Facts,
     /// Whose credentials may answer; `None` for a decoy or a formality.
     pub(super) person: Option<(PersonId, PersonKey)>,
+    /// Failed attempts since that person's last completed login.
+    pub(super) failures_before: u32,
     pub(super) stage: Stage,
     /// The policy it began with.
     pub(super) loaded: Arc<Loaded>,
@@ -71,6 +73,9 @@ impl Engine {
     async fn begin_dialogue(&self, caller: &Caller, mut facts: Facts) -> Begun {
         let now = self.now();
         if facts.hook == Hook::Password && self.proven_in_this_transaction(caller, &facts, now) {
+            let mut record = facts.record(now.wall, Event::Authentication, "granted");
+            record.detail = Some("proven earlier in this login".to_owned());
+            self.note(record);
             return (String::new(), Step::of(State::Granted));
         }
         let Some(subject) = self.subject(caller, &facts).await else {
@@ -98,15 +103,18 @@ impl Engine {
                 count,
             } => {
                 let hint = self.replay_hint(&facts, &subject, now);
-                let person = match (subject, &play) {
-                    (Subject::Enrolled(_, person), Play::Earnest) => Some((person.id, person.key)),
-                    _ => None,
+                let (person, failures_before) = match (subject, &play) {
+                    (Subject::Enrolled(_, person), Play::Earnest) => {
+                        (Some((person.id, person.key)), person.failures_since)
+                    }
+                    _ => (None, 0),
                 };
                 let dialogue = Dialogue::new(play, allowed, count, loaded.settings.prompt.tries);
                 let prompt = format!("{hint}{}", loaded.settings.prompt.text);
                 let running = Running {
                     facts,
                     person,
+                    failures_before,
                     stage: Stage::Code(dialogue),
                     loaded,
                     rule: decision.rule,
@@ -240,30 +248,31 @@ impl Engine {
     }
 
     fn refuse_unservable(&self, caller: &Caller, unservable: Unservable) -> Begun {
-        let detail = match unservable {
-            Unservable::Protocol(theirs) => format!(
-                "a module speaks protocol {theirs}, this mfad {}; install the same version of both and restart the \
-                 host programs",
-                mfad_protocol::PROTOCOL
+        // A module of another version is nobody's doing at the door. A context that breaks the bounds may be, so it is
+        // refused where "unavailable" could be let through by `unreachable=ignore`.
+        let (state, outcome, detail) = match unservable {
+            Unservable::Protocol(theirs) => (
+                State::Unavailable,
+                "unavailable",
+                format!(
+                    "a module speaks protocol {theirs}, this mfad {}; install the same version of both and restart the \
+                     host programs",
+                    mfad_protocol::PROTOCOL
+                ),
             ),
-            Unservable::Malformed => {
-                "a module sent a context without a hook or a service, or over its bounds".to_owned()
-            }
+            Unservable::Malformed => (
+                State::Denied,
+                "denied",
+                "a module sent a context without a hook or a service, or over its bounds"
+                    .to_owned(),
+            ),
         };
-        self.note(crate::audit::Record {
-            time: self.now().wall,
-            event: Event::Alarm,
-            outcome: "unavailable".to_owned(),
-            user: None,
-            service: None,
-            rhost: None,
-            tty: None,
-            factor: None,
-            rule: None,
+        self.note(Record {
             by: Some(caller.uid),
             detail: Some(detail),
+            ..Record::new(self.now().wall, Event::Alarm, outcome)
         });
-        (String::new(), Step::of(State::Unavailable))
+        (String::new(), Step::of(state))
     }
 }
 

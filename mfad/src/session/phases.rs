@@ -40,6 +40,7 @@ impl Engine {
             person,
             place,
             enrollment,
+            ..
         } = grant.earned
         else {
             self.grants.commit(reference);
@@ -48,12 +49,12 @@ impl Engine {
         if let Some((credential, step)) = enrollment {
             let mut record = facts.record(now.wall, Event::Enrollment, "added");
             record.factor = Some("totp".to_owned());
-            self.trail.send(&record);
-            if let Err(error) = self
-                .store
-                .activate(person, credential, step, now, record)
-                .await
-            {
+            let activated = self
+                .recorded(record, |record| {
+                    self.store.activate(person, credential, step, now, record)
+                })
+                .await;
+            if let Err(error) = activated {
                 let mut record = facts.record(now.wall, Event::Alarm, "unavailable");
                 record.detail = Some(format!(
                     "an enrollment made in a login could not be kept: {error}"
@@ -82,10 +83,10 @@ impl Engine {
             grant.committed.then(|| (reference.to_owned(), grant))
         });
         match committed {
-            Some((reference, _)) => {
+            Some((reference, grant)) => {
                 self.grants.retire(&reference);
                 Step {
-                    messages: self.greeting(&facts).await,
+                    messages: self.greeting(&facts, &grant.earned).await,
                     ..Step::of(State::Granted)
                 }
             }
@@ -95,7 +96,7 @@ impl Engine {
     }
 
     /// What matters to the person who has just come in.
-    async fn greeting(&self, facts: &Facts) -> Vec<Message> {
+    async fn greeting(&self, facts: &Facts, earned: &Earned) -> Vec<Message> {
         let Some(user) = &facts.user else {
             return Vec::new();
         };
@@ -107,7 +108,11 @@ impl Engine {
             text,
         };
         let mut lines = Vec::new();
-        match person.failures_since {
+        let failures = match earned {
+            Earned::Proven { failures, .. } => *failures,
+            Earned::NotRequired => 0,
+        };
+        match failures {
             0 => {}
             1 => lines.push(info(
                 "1 failed second factor since your last login.".to_owned(),
