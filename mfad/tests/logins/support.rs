@@ -1,10 +1,5 @@
 //! An engine on a store of its own, with a clock that a test can set.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot set its bench up should fail there"
-)]
-
 use std::sync::{
     Arc,
     atomic::{AtomicI64, Ordering},
