@@ -13,7 +13,7 @@ use std::{
 use mfad_protocol::names;
 use tokio::{
     net::{UnixListener, UnixStream},
-    sync::{Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
 };
 use zbus::connection::Builder;
 
@@ -125,17 +125,22 @@ impl Listener {
         // In tests the PAM door's owner stands in for root.
         let uid = if self.door == Door::Pam { 0 } else { uid };
         let core = Arc::clone(&self.core);
-        tokio::spawn(async move {
-            serve(core, stream, Caller { uid, connection }).await;
-            drop((slot, share));
-        });
+        tokio::spawn(serve(
+            core,
+            stream,
+            Caller { uid, connection },
+            (slot, share),
+        ));
     }
 }
 
+/// What a connection holds as long as it lives.
+type Held = (OwnedSemaphorePermit, Share);
+
 /// Serves one peer until it goes away or its time is up.
-async fn serve(core: Arc<Core>, stream: UnixStream, caller: Caller) {
+async fn serve(core: Arc<Core>, stream: UnixStream, caller: Caller, held: Held) {
     let _connected = core.connected();
-    let (peer, gone) = Peer::new(stream);
+    let (peer, gone, end) = Peer::new(stream, held);
     let connection = caller.connection.clone();
     let interface = Authentication::new(Arc::clone(&core), Whence::Peer(caller));
     let built = Builder::authenticated_socket(peer, names::PEER_GUID)
@@ -147,10 +152,12 @@ async fn serve(core: Arc<Core>, stream: UnixStream, caller: Caller) {
         let _gone_or_late = tokio::time::timeout(LIFETIME, gone).await;
         drop(served);
     }
+    drop(end);
     core.disconnected(&connection);
 }
 
 /// One connection's part of its uid's share.
+#[derive(Debug)]
 struct Share {
     held: Arc<Mutex<HashMap<u32, usize>>>,
     uid: u32,

@@ -1,20 +1,32 @@
 //! A login socket as zbus reads and writes it, with a bound on the size of a message.
 //!
 //! The D-Bus specification allows messages of 128 MiB, which zbus would allocate as soon as a header announces one;
-//! here a header that announces more than [`limits::WIRE_MESSAGE`] ends the connection.
+//! here a header that announces more than [`limits::WIRE_MESSAGE`] ends the connection. And zbus serves every call at once
+//! as soon as it is read; here a call is read only when few others of the peer wait for their answers.
 
 use std::{
+    fmt::Debug,
     io::{self, IoSlice, IoSliceMut},
     os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
-    sync::Arc,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use mfad_protocol::limits;
 use nix::{
     cmsg_space,
-    sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg},
+    sys::socket::{
+        ControlMessage, ControlMessageOwned, MsgFlags, Shutdown, recvmsg, sendmsg, shutdown,
+    },
 };
-use tokio::{io::Interest, net::UnixStream, sync::oneshot};
+use tokio::{
+    io::Interest,
+    net::UnixStream,
+    sync::{Notify, oneshot},
+};
 use zbus::{
     connection::socket::{ReadHalf, Socket, Split, WriteHalf},
     export::async_trait::async_trait,
@@ -25,39 +37,105 @@ const FIXED_HEADER: usize = 16;
 /// Most descriptors taken from one message: a pidfd, and later an agent's socket.
 const DESCRIPTORS: usize = 4;
 
+/// Most calls of one peer that are read before an answer to them is written. A module has one; who has more waits.
+const UNANSWERED: usize = 4;
+/// How long a peer may take to read an answer.
+const WRITE_PATIENCE: Duration = Duration::from_secs(5);
+
 /// An accepted connection. Dropping its reading half, which zbus does when the peer is gone, completes `gone`.
 #[derive(Debug)]
-pub(super) struct Peer {
-    stream: UnixStream,
+pub(super) struct Peer<T> {
+    line: Arc<Line<T>>,
     gone: oneshot::Sender<()>,
 }
 
-impl Peer {
-    pub(super) fn new(stream: UnixStream) -> (Self, oneshot::Receiver<()>) {
-        let (gone, watch) = oneshot::channel();
-        (Self { stream, gone }, watch)
+/// What the two halves share, and what the connection holds (`T`) until the last of them is dropped.
+#[derive(Debug)]
+struct Line<T> {
+    stream: UnixStream,
+    unanswered: AtomicUsize,
+    broken: AtomicBool,
+    /// Somebody should look at the two above again.
+    changed: Notify,
+    _held: T,
+}
+
+impl<T> Line<T> {
+    /// Waits until another call may be read.
+    async fn room(&self) -> io::Result<()> {
+        loop {
+            let changed = self.changed.notified();
+            if self.broken.load(Ordering::Relaxed) {
+                return Err(refused("the peer reads no answers"));
+            }
+            if self.unanswered.load(Ordering::Relaxed) < UNANSWERED {
+                return Ok(());
+            }
+            changed.await;
+        }
+    }
+
+    fn answered(&self) {
+        let less = |count: usize| Some(count.saturating_sub(1));
+        let _one_at_least =
+            self.unanswered
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        self.changed.notify_one();
+    }
+
+    fn give_up(&self) {
+        self.broken.store(true, Ordering::Relaxed);
+        self.changed.notify_one();
     }
 }
 
-impl Socket for Peer {
-    type ReadHalf = Reader;
-    type WriteHalf = Writer;
+/// Ends a connection whatever its peer does: without it, an answer that the peer does not read would keep it.
+pub(super) struct End<T>(Weak<Line<T>>);
 
-    fn split(self) -> Split<Reader, Writer> {
-        let stream = Arc::new(self.stream);
+impl<T> Drop for End<T> {
+    fn drop(&mut self) {
+        if let Some(line) = self.0.upgrade() {
+            line.give_up();
+            // It fails only where the peer has ended the connection already.
+            let _ended = shutdown(line.stream.as_raw_fd(), Shutdown::Both);
+        }
+    }
+}
+
+impl<T> Peer<T> {
+    /// A connection that holds `held`; what tells when its peer is gone; and what ends it when dropped.
+    pub(super) fn new(stream: UnixStream, held: T) -> (Self, oneshot::Receiver<()>, End<T>) {
+        let (gone, watch) = oneshot::channel();
+        let line = Arc::new(Line {
+            stream,
+            unanswered: AtomicUsize::new(0),
+            broken: AtomicBool::new(false),
+            changed: Notify::new(),
+            _held: held,
+        });
+        let end = End(Arc::downgrade(&line));
+        (Self { line, gone }, watch, end)
+    }
+}
+
+impl<T: Debug + Send + Sync + 'static> Socket for Peer<T> {
+    type ReadHalf = Reader<T>;
+    type WriteHalf = Writer<T>;
+
+    fn split(self) -> Split<Reader<T>, Writer<T>> {
         let reader = Reader {
-            stream: Arc::clone(&stream),
+            line: Arc::clone(&self.line),
             header: Header::default(),
             _gone: self.gone,
         };
-        Split::new(reader, Writer { stream })
+        Split::new(reader, Writer { line: self.line })
     }
 }
 
 /// The reading half.
 #[derive(Debug)]
-pub(super) struct Reader {
-    stream: Arc<UnixStream>,
+pub(super) struct Reader<T> {
+    line: Arc<Line<T>>,
     header: Header,
     _gone: oneshot::Sender<()>,
 }
@@ -71,6 +149,11 @@ struct Header {
 }
 
 impl Header {
+    /// Whether what is read next begins a message.
+    fn is_between_messages(&self) -> bool {
+        self.fixed.is_empty() && self.rest == 0
+    }
+
     /// How many bytes may be read next without passing into another message's header.
     fn next_read(&self) -> usize {
         if self.rest > 0 {
@@ -122,16 +205,22 @@ fn refused(why: &str) -> io::Error {
 }
 
 #[async_trait]
-impl ReadHalf for Reader {
+impl<T: Debug + Send + Sync + 'static> ReadHalf for Reader<T> {
     async fn recvmsg(&mut self, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
+        if self.header.is_between_messages() {
+            self.line.room().await?;
+        }
         let wanted = buffer.len().min(self.header.next_read());
-        let (length, descriptors) = self
-            .stream
+        let stream = &self.line.stream;
+        let (length, descriptors) = stream
             .async_io(Interest::READABLE, || {
-                receive(&self.stream, &mut buffer[..wanted])
+                receive(stream, &mut buffer[..wanted])
             })
             .await?;
         self.header.follow(&buffer[..length])?;
+        if length > 0 && self.header.is_between_messages() {
+            self.line.unanswered.fetch_add(1, Ordering::Relaxed);
+        }
         Ok((length, descriptors))
     }
 
@@ -161,12 +250,12 @@ fn receive(stream: &UnixStream, buffer: &mut [u8]) -> io::Result<(usize, Vec<Own
 
 /// The writing half.
 #[derive(Debug)]
-pub(super) struct Writer {
-    stream: Arc<UnixStream>,
+pub(super) struct Writer<T> {
+    line: Arc<Line<T>>,
 }
 
 #[async_trait]
-impl WriteHalf for Writer {
+impl<T: Debug + Send + Sync + 'static> WriteHalf for Writer<T> {
     async fn sendmsg(
         &mut self,
         buffer: &[u8],
@@ -176,23 +265,36 @@ impl WriteHalf for Writer {
         if !descriptors.is_empty() {
             return Err(refused("the daemon sends no descriptors"));
         }
-        self.stream
-            .async_io(Interest::WRITABLE, || {
-                let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
-                let none: &[ControlMessage<'_>] = &[];
-                Ok(sendmsg::<()>(
-                    self.stream.as_raw_fd(),
-                    &[IoSlice::new(buffer)],
-                    none,
-                    flags,
-                    None,
-                )?)
-            })
+        let stream = &self.line.stream;
+        let sending = stream.async_io(Interest::WRITABLE, || {
+            let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+            let none: &[ControlMessage<'_>] = &[];
+            let vectors = [IoSlice::new(buffer)];
+            Ok(sendmsg::<()>(
+                stream.as_raw_fd(),
+                &vectors,
+                none,
+                flags,
+                None,
+            )?)
+        });
+        let sent = tokio::time::timeout(WRITE_PATIENCE, sending)
             .await
+            .unwrap_or_else(|_| Err(refused("the peer reads no answers")));
+        if sent.is_err() {
+            self.line.give_up();
+        }
+        sent
+    }
+
+    /// zbus calls it once a message is written whole.
+    async fn flush(&mut self) -> io::Result<()> {
+        self.line.answered();
+        Ok(())
     }
 
     async fn close(&mut self) -> io::Result<()> {
-        nix::sys::socket::shutdown(self.stream.as_raw_fd(), nix::sys::socket::Shutdown::Both)?;
+        shutdown(self.line.stream.as_raw_fd(), Shutdown::Both)?;
         Ok(())
     }
 
