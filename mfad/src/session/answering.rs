@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use mfad_protocol::{Message, State, Step, Style};
+use zeroize::Zeroizing;
 
 use super::{
     Caller,
@@ -39,28 +40,43 @@ impl Engine {
     /// Answers a dialogue's prompt. A dialogue that is not this caller's, or not there, is refused like a wrong code.
     pub async fn respond(&self, caller: &Caller, session: &str, answers: Vec<Vec<u8>>) -> Step {
         let heard_at = Instant::now();
-        let Some((mut running, expires)) = self.registry.take(session, caller, heard_at) else {
+        let answers = Zeroizing::new(answers);
+        let Some(mut running) = self.registry.take(session, caller, heard_at) else {
             return Self::refuse(heard_at).await;
         };
-        let [typed] = answers.as_slice() else {
+        let step = self.hear(caller, &mut running, &answers, heard_at).await;
+        if step.state.is_final() {
+            self.registry.close(session);
+        } else {
+            self.registry.put_back(session, running);
+        }
+        step
+    }
+
+    async fn hear(
+        &self,
+        caller: &Caller,
+        running: &mut Running,
+        answers: &[Vec<u8>],
+        heard_at: Instant,
+    ) -> Step {
+        let [typed] = answers else {
+            self.note_unasked(
+                running,
+                "denied",
+                "not one answer to one prompt",
+                self.now(),
+            );
             return Self::refuse(heard_at).await;
         };
         let answer = Answer::sort(typed);
-        drop(zeroize::Zeroizing::new(answers));
-        let step = match running.stage {
-            Stage::Code(_) => {
-                self.answer_code(caller, &mut running, answer, heard_at)
-                    .await
-            }
+        match running.stage {
+            Stage::Code(_) => self.answer_code(caller, running, answer, heard_at).await,
             Stage::Enroll(_) => {
-                self.answer_enrollment(caller, &mut running, &answer, heard_at)
+                self.answer_enrollment(caller, running, &answer, heard_at)
                     .await
             }
-        };
-        if !step.state.is_final() {
-            self.registry.put_back(session, caller, running, expires);
         }
-        step
     }
 
     async fn answer_code(
@@ -208,7 +224,7 @@ impl Engine {
         dialogue: &Dialogue,
         code: String,
     ) -> Result<Box<dyn Guess>, Failure> {
-        let code = zeroize::Zeroizing::new(code);
+        let code = Zeroizing::new(code);
         let allowed = dialogue.allowed.contains(Kind::BackupCodes);
         let person = self.person(running).await?;
         let set = person

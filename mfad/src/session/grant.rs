@@ -16,8 +16,11 @@ use crate::{
     throttle::Place,
 };
 
-/// Most grants at once; older ones go first when there are more.
+/// Most grants at once of callers that are root, and of any one that is not; older ones of the same go first.
 const CAPACITY: usize = 4096;
+const OF_A_USER: usize = 8;
+/// Most grants of all callers that are not root.
+const OF_USERS: usize = 1024;
 
 /// A grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,17 +62,13 @@ pub struct Grants {
 }
 
 impl Grants {
-    /// Files a grant under a new reference. `None` if the kernel gives no randomness.
+    /// Files a grant under a new reference. `None` if there is no room, or the kernel gives no randomness.
     pub fn issue(&self, grant: Grant, now: Now) -> Option<PendingReference> {
         let reference = super::registry::random_id()?;
         let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
         prune(&mut live, now);
-        if live.len() >= CAPACITY {
-            let oldest = live
-                .iter()
-                .min_by_key(|(_, (expires, _))| *expires)
-                .map(|(key, _)| key.clone());
-            oldest.map(|key| live.remove(&key));
+        if !make_room(&mut live, grant.caller_uid) {
+            return None;
         }
         live.insert(reference.clone(), (now.steady + lifetime(), grant));
         Some(reference)
@@ -109,12 +108,36 @@ impl Grants {
             .remove(reference);
     }
 
+    /// Takes every grant for that user away: what they were earned with is gone.
+    pub fn forget(&self, user: &str) {
+        self.live
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|_, (_, grant)| grant.user != user);
+    }
+
     /// How many are waiting for their account phase; the daemon does not exit under them.
     pub fn waiting(&self, now: Now) -> usize {
         let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
         prune(&mut live, now);
         live.values().filter(|(_, grant)| !grant.committed).count()
     }
+}
+
+/// Makes room for one more grant of that caller, at the cost of its own oldest: nobody's number of grants pushes
+/// another's login out between its phases. `false` if there is none.
+fn make_room(live: &mut HashMap<PendingReference, (i64, Grant)>, uid: u32) -> bool {
+    let own = live.values().filter(|(_, grant)| grant.caller_uid == uid);
+    if own.count() >= if uid == 0 { CAPACITY } else { OF_A_USER } {
+        let oldest = live
+            .iter()
+            .filter(|(_, (_, grant))| grant.caller_uid == uid)
+            .min_by_key(|(_, (expires, _))| *expires)
+            .map(|(key, _)| key.clone());
+        oldest.map(|key| live.remove(&key));
+    }
+    let of_users = live.values().filter(|(_, grant)| grant.caller_uid != 0);
+    uid == 0 || of_users.count() < OF_USERS
 }
 
 fn lifetime() -> i64 {
@@ -191,11 +214,23 @@ mod tests {
     }
 
     #[test]
-    fn grants_are_bounded() {
+    fn grants_are_bounded_and_nobody_s_push_out_another_s() {
         let grants = Grants::default();
-        for _ in 0..CAPACITY + 10 {
+        let roots = grants.issue(alices(), NOW).unwrap();
+        for uid in 1..=300 {
+            for _ in 0..20 {
+                let of_user = Grant {
+                    caller_uid: uid,
+                    ..alices()
+                };
+                grants.issue(of_user, NOW);
+            }
+        }
+        assert_eq!(grants.waiting(NOW), 1 + OF_USERS);
+        assert!(grants.present(&roots, 0, "alice", "sshd", NOW).is_some());
+        for _ in 0..CAPACITY {
             grants.issue(alices(), NOW).unwrap();
         }
-        assert_eq!(grants.waiting(NOW), CAPACITY);
+        assert_eq!(grants.waiting(NOW), CAPACITY + OF_USERS);
     }
 }

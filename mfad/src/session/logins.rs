@@ -67,7 +67,13 @@ impl Engine {
 
     /// Ends a dialogue that its host gave up.
     pub fn cancel(&self, caller: &Caller, session: &str) {
-        drop(self.registry.take(session, caller, Instant::now()));
+        if self
+            .registry
+            .take(session, caller, Instant::now())
+            .is_some()
+        {
+            self.registry.close(session);
+        }
     }
 
     async fn begin_dialogue(&self, caller: &Caller, mut facts: Facts) -> Begun {
@@ -131,7 +137,11 @@ impl Engine {
         let record = running
             .facts
             .record(self.now().wall, Event::Alarm, "too-many-dialogues");
-        let Some(id) = self.registry.open(caller, running, now + patience, now) else {
+        let real_uid = running.facts.real_uid;
+        let opened = self
+            .registry
+            .open(caller, real_uid, running, now + patience, now);
+        let Some(id) = opened else {
             self.trail.send(&record);
             // Not "unavailable": whoever can fill the registry must not reach what `unreachable=ignore` lets through.
             return (String::new(), Step::of(State::Denied));

@@ -8,13 +8,42 @@ use std::{
 
 use super::{Caller, Connection};
 
-/// A running dialogue of type `D`, owned by the connection that began it.
+/// Whom a dialogue is counted against: the kernel's word about a caller, and root's about whom it runs for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holder {
+    /// A host program of the system's own (sshd, login): it has no share, only the capacity.
+    System,
+    /// A host program that runs as root for somebody (sudo, su): so nobody can fill root's part with open prompts.
+    RootFor(u32),
+    /// An unprivileged caller.
+    User(u32),
+}
+
+impl Holder {
+    fn of(caller: &Caller, real_uid: Option<u32>) -> Self {
+        match (caller.uid, real_uid) {
+            (0, None | Some(0)) => Self::System,
+            (0, Some(uid)) => Self::RootFor(uid),
+            (uid, _) => Self::User(uid),
+        }
+    }
+
+    const fn is_user(self) -> bool {
+        matches!(self, Self::User(_))
+    }
+}
+
+/// Most dialogues of one unprivileged caller.
+const OF_A_USER: usize = 4;
+
+/// A dialogue of type `D`, owned by the connection that began it. While it is being answered it is `None`.
 #[derive(Debug)]
 struct Entry<D> {
     owner: Connection,
     uid: u32,
+    holder: Holder,
     expires: Instant,
-    dialogue: D,
+    dialogue: Option<D>,
 }
 
 /// All running dialogues.
@@ -25,7 +54,8 @@ pub struct Registry<D> {
 }
 
 impl<D> Registry<D> {
-    /// A registry of at most `capacity` dialogues; one uid other than root may hold an eighth of them.
+    /// A registry of at most `capacity` dialogues of hosts that run as root, an eighth of them for any one person, and
+    /// a quarter as many of unprivileged callers beside them: however many of those there are, root's part is root's.
     pub fn new(capacity: usize) -> Self {
         Self {
             running: Mutex::default(),
@@ -33,10 +63,11 @@ impl<D> Registry<D> {
         }
     }
 
-    /// Registers a dialogue until `expires`; `None` if there is no room.
+    /// Registers a dialogue until `expires`; `None` if there is no room. `real_uid` is whom the caller runs for.
     pub fn open(
         &self,
         caller: &Caller,
+        real_uid: Option<u32>,
         dialogue: D,
         expires: Instant,
         now: Instant,
@@ -44,55 +75,59 @@ impl<D> Registry<D> {
         let id = random_id()?;
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         running.retain(|_, entry| entry.expires > now);
-        let share = if caller.is_root() {
-            self.capacity
-        } else {
-            (self.capacity / 8).max(1)
+        let holder = Holder::of(caller, real_uid);
+        let (capacity, share) = match holder {
+            Holder::System => (self.capacity, self.capacity),
+            Holder::RootFor(_) => (self.capacity, (self.capacity / 8).max(1)),
+            Holder::User(_) => ((self.capacity / 4).max(1), OF_A_USER),
         };
+        let beside = |entry: &&Entry<D>| entry.holder.is_user() == holder.is_user();
         let held = running
             .values()
-            .filter(|entry| entry.uid == caller.uid)
+            .filter(|entry| entry.holder == holder)
             .count();
-        if running.len() >= self.capacity || held >= share {
+        if running.values().filter(beside).count() >= capacity || held >= share {
             return None;
         }
-        running.insert(
-            id.clone(),
-            Entry {
-                owner: caller.connection.clone(),
-                uid: caller.uid,
-                expires,
-                dialogue,
-            },
-        );
+        let entry = Entry {
+            owner: caller.connection.clone(),
+            uid: caller.uid,
+            holder,
+            expires,
+            dialogue: Some(dialogue),
+        };
+        running.insert(id.clone(), entry);
         Some(id)
     }
 
     /// Takes a dialogue out, if it is this caller's and still runs: while it is out nobody can answer it a second
-    /// time.
-    pub fn take(&self, id: &str, caller: &Caller, now: Instant) -> Option<(D, Instant)> {
+    /// time. It keeps its place until it is put back or closed.
+    pub fn take(&self, id: &str, caller: &Caller, now: Instant) -> Option<D> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = running.get(id)?;
+        let entry = running.get_mut(id)?;
         if entry.owner != caller.connection || entry.uid != caller.uid || entry.expires <= now {
             return None;
         }
-        running
-            .remove(id)
-            .map(|entry| (entry.dialogue, entry.expires))
+        entry.dialogue.take()
     }
 
-    /// Puts a dialogue back that goes on.
-    pub fn put_back(&self, id: &str, caller: &Caller, dialogue: D, expires: Instant) {
-        let entry = Entry {
-            owner: caller.connection.clone(),
-            uid: caller.uid,
-            expires,
-            dialogue,
-        };
-        self.running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id.to_owned(), entry);
+    /// Puts a dialogue back that goes on; one whose connection has gone meanwhile is forgotten.
+    pub fn put_back(&self, id: &str, dialogue: D) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = running.get_mut(id) {
+            entry.dialogue = Some(dialogue);
+        }
+    }
+
+    /// Gives up the place of a dialogue that was taken out and is over.
+    pub fn close(&self, id: &str) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if running
+            .get(id)
+            .is_some_and(|entry| entry.dialogue.is_none())
+        {
+            running.remove(id);
+        }
     }
 
     /// Ends every dialogue of a connection that is gone.
@@ -131,11 +166,23 @@ mod tests {
         }
     }
 
+    fn fill(registry: &Registry<()>, uid: u32, real_uid: Option<u32>, times: u64) -> usize {
+        let now = Instant::now();
+        let later = now + Duration::from_secs(45);
+        (0..times)
+            .filter(|n| {
+                registry
+                    .open(&caller(uid, *n), real_uid, (), later, now)
+                    .is_some()
+            })
+            .count()
+    }
+
     #[test]
     fn a_dialogue_answers_to_its_own_connection_only_and_once_at_a_time() {
         let (registry, now) = (Registry::new(8), Instant::now());
         let later = now + Duration::from_secs(45);
-        let id = registry.open(&caller(0, 1), "d", later, now).unwrap();
+        let id = registry.open(&caller(0, 1), None, "d", later, now).unwrap();
         assert!(
             registry.take(&id, &caller(0, 2), now).is_none(),
             "another connection of the same uid"
@@ -145,31 +192,44 @@ mod tests {
             registry.take(&id, &caller(0, 1), later).is_none(),
             "expired"
         );
-        let (dialogue, expires) = registry.take(&id, &caller(0, 1), now).unwrap();
+        let dialogue = registry.take(&id, &caller(0, 1), now).unwrap();
         assert!(
             registry.take(&id, &caller(0, 1), now).is_none(),
             "it is out"
         );
-        registry.put_back(&id, &caller(0, 1), dialogue, expires);
+        assert_eq!(registry.len(now), 1, "and keeps its place");
+        registry.put_back(&id, dialogue);
+        let dialogue = registry.take(&id, &caller(0, 1), now).unwrap();
         registry.disconnected(&Connection::Peer(1));
+        registry.put_back(&id, dialogue);
         assert!(
             registry.take(&id, &caller(0, 1), now).is_none(),
-            "it died with its connection"
+            "it died with its connection, though it was out"
         );
     }
 
     #[test]
-    fn one_user_cannot_fill_the_registry() {
-        let (registry, now) = (Registry::new(16), Instant::now());
+    fn a_closed_dialogue_gives_its_place_up_and_an_open_one_does_not() {
+        let (registry, now) = (Registry::new(8), Instant::now());
         let later = now + Duration::from_secs(45);
-        let opened = (0..16)
-            .filter(|n| registry.open(&caller(1000, *n), (), later, now).is_some())
-            .count();
-        assert_eq!(opened, 2);
-        let roots = (0..16)
-            .filter(|n| registry.open(&caller(0, *n), (), later, now).is_some())
-            .count();
-        assert_eq!(roots, 14);
-        assert_eq!(registry.len(later), 0, "expired ones make room");
+        let id = registry.open(&caller(0, 1), None, "d", later, now).unwrap();
+        registry.close(&id);
+        assert_eq!(registry.len(now), 1);
+        registry.take(&id, &caller(0, 1), now).unwrap();
+        registry.close(&id);
+        assert_eq!(registry.len(now), 0);
+    }
+
+    #[test]
+    fn no_number_of_users_takes_root_s_part() {
+        let registry = Registry::new(64);
+        let users: usize = (1000..2000).map(|uid| fill(&registry, uid, None, 10)).sum();
+        assert_eq!(users, 16);
+        assert_eq!(
+            fill(&registry, 0, Some(1000), 64),
+            8,
+            "one person's sudo prompts"
+        );
+        assert_eq!(fill(&registry, 0, None, 64), 56, "sshd has the rest");
     }
 }
