@@ -1,7 +1,7 @@
 //! Looks people up in the system's databases (NSS), bounded in time, in number and in memory.
 //!
-//! NSS may ask LDAP, and may even come back to PAM and so to us (security note 24 in docs/threat-model.md): a look-up
-//! runs on a thread of its own, gives up after a second, and its result is remembered for a few seconds.
+//! NSS may ask LDAP, and may even come back to PAM and so to us: a look-up runs on a thread of its own, gives up after a
+//! second, and its result is remembered for a few seconds.
 
 use std::{
     collections::HashMap,
@@ -35,16 +35,28 @@ pub struct Account {
     pub groups: Arc<[String]>,
 }
 
-/// The name service did not answer in time, or failed.
-#[derive(Debug, PartialEq, Eq)]
-pub struct NoAnswer;
+/// Why there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoAnswer {
+    /// The name service did not answer in time, or failed.
+    Silent,
+    /// Too many others are asking; who asks so much may do so on purpose.
+    Crowded,
+}
+
+/// What is looked up.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Wanted {
+    Name(String),
+    Uid(u32),
+}
 
 /// A remembered answer, which may be that there is nobody of that name.
 struct Recalled(Option<Account>);
 
 /// The system's people.
 pub struct People {
-    remembered: Mutex<HashMap<String, (Instant, Option<Account>)>>,
+    remembered: Mutex<HashMap<Wanted, (Instant, Option<Account>)>>,
     slots: Arc<Semaphore>,
 }
 
@@ -60,53 +72,61 @@ impl Default for People {
 impl People {
     /// The account of that login name; `None` where there is none.
     pub async fn named(&self, name: &str) -> Result<Option<Account>, NoAnswer> {
-        if let Some(Recalled(known)) = self.recall(name) {
-            return Ok(known);
-        }
-        let wanted = name.to_owned();
-        let found = self.ask(move || account(User::from_name(&wanted))).await?;
-        self.remember(name, found.clone());
-        Ok(found)
+        self.look_up(Wanted::Name(name.to_owned())).await
     }
 
-    /// The login name of a uid; `None` where there is none.
+    /// The account of a uid; `None` where there is none.
     pub async fn with_uid(&self, uid: u32) -> Result<Option<Account>, NoAnswer> {
-        self.ask(move || account(User::from_uid(uid.into()))).await
+        self.look_up(Wanted::Uid(uid)).await
+    }
+
+    async fn look_up(&self, wanted: Wanted) -> Result<Option<Account>, NoAnswer> {
+        if let Some(Recalled(known)) = self.recall(&wanted) {
+            return Ok(known);
+        }
+        let asked = wanted.clone();
+        let ask = move || match asked {
+            Wanted::Name(name) => account(User::from_name(&name)),
+            Wanted::Uid(uid) => account(User::from_uid(uid.into())),
+        };
+        let found = self.ask(ask).await?;
+        self.remember(wanted, found.clone());
+        Ok(found)
     }
 
     async fn ask<F>(&self, look_up: F) -> Result<Option<Account>, NoAnswer>
     where
         F: FnOnce() -> Result<Option<Account>, NoAnswer> + Send + 'static,
     {
+        let slot = tokio::time::timeout(PATIENCE, Arc::clone(&self.slots).acquire_owned())
+            .await
+            .map_err(|_| NoAnswer::Crowded)?
+            .map_err(|_| NoAnswer::Silent)?;
         // A stuck look-up keeps its slot until the name service lets go, so that a dead directory server costs
         // AT_ONCE threads and no more.
-        let slots = Arc::clone(&self.slots);
-        let answered = async move {
-            let slot = slots.acquire_owned().await.map_err(|_| NoAnswer)?;
-            let looked_up = tokio::task::spawn_blocking(move || {
-                let found = look_up();
-                drop(slot);
-                found
-            });
-            looked_up.await.map_err(|_| NoAnswer)?
-        };
-        tokio::time::timeout(PATIENCE, answered)
+        let looked_up = tokio::task::spawn_blocking(move || {
+            let found = look_up();
+            drop(slot);
+            found
+        });
+        tokio::time::timeout(PATIENCE, looked_up)
             .await
-            .map_err(|_| NoAnswer)?
+            .map_err(|_| NoAnswer::Silent)?
+            .map_err(|_| NoAnswer::Silent)?
     }
 
-    fn recall(&self, name: &str) -> Option<Recalled> {
+    fn recall(&self, wanted: &Wanted) -> Option<Recalled> {
         let remembered = self
             .remembered
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         remembered
-            .get(name)
+            .get(wanted)
             .filter(|(since, _)| since.elapsed() < MEMORY)
             .map(|(_, account)| Recalled(account.clone()))
     }
 
-    fn remember(&self, name: &str, account: Option<Account>) {
+    fn remember(&self, wanted: Wanted, account: Option<Account>) {
         let mut remembered = self
             .remembered
             .lock()
@@ -115,7 +135,7 @@ impl People {
             remembered.retain(|_, (since, _)| since.elapsed() < MEMORY);
         }
         if remembered.len() < REMEMBERED {
-            remembered.insert(name.to_owned(), (Instant::now(), account));
+            remembered.insert(wanted, (Instant::now(), account));
         }
     }
 
@@ -129,11 +149,11 @@ impl People {
 }
 
 fn account(user: nix::Result<Option<User>>) -> Result<Option<Account>, NoAnswer> {
-    let Some(user) = user.map_err(|_| NoAnswer)? else {
+    let Some(user) = user.map_err(|_| NoAnswer::Silent)? else {
         return Ok(None);
     };
-    let name = CString::new(user.name.as_bytes()).map_err(|_| NoAnswer)?;
-    let gids = getgrouplist(&name, user.gid).map_err(|_| NoAnswer)?;
+    let name = CString::new(user.name.as_bytes()).map_err(|_| NoAnswer::Silent)?;
+    let gids = getgrouplist(&name, user.gid).map_err(|_| NoAnswer::Silent)?;
     let groups = gids
         .into_iter()
         .take(GROUPS)
@@ -196,6 +216,6 @@ mod tests {
             std::thread::sleep(PATIENCE + Duration::from_millis(300));
             Ok(None)
         };
-        assert_eq!(people.ask(hang).await, Err(NoAnswer));
+        assert_eq!(people.ask(hang).await, Err(NoAnswer::Silent));
     }
 }

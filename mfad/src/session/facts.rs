@@ -82,6 +82,11 @@ pub enum Unservable {
 impl Facts {
     /// Derives the facts.
     pub fn derive(context: Context, caller: &Caller) -> Result<Self, Unservable> {
+        let context = if caller.is_root() {
+            context
+        } else {
+            believable(context)
+        };
         if !mfad_protocol::serves(context.protocol) {
             return Err(Unservable::Protocol(context.protocol));
         }
@@ -169,6 +174,20 @@ impl Facts {
             by: Some(self.shown.by),
             ..Record::new(time, event, outcome)
         }
+    }
+}
+
+/// What an unprivileged caller may state: whom it asks for, at which service and phase. Where it is, and what was proven
+/// before, would be its own word.
+fn believable(context: Context) -> Context {
+    Context {
+        protocol: context.protocol,
+        hook: context.hook,
+        service: context.service,
+        user: context.user,
+        grant: context.grant,
+        silent: context.silent,
+        ..Context::default()
     }
 }
 
@@ -355,6 +374,27 @@ mod tests {
         };
         let facts = Facts::derive(context(|c| c.real_uid = Some(0)), &caller).unwrap();
         assert_eq!(facts.real_uid, Some(1000));
+    }
+
+    #[test]
+    fn a_caller_that_is_not_root_is_where_the_kernel_says_and_has_proven_nothing() {
+        let caller = Caller {
+            uid: 1000,
+            connection: Connection::Peer(1),
+        };
+        let forged = context(|c| {
+            c.rhost = Some("192.0.2.10".into());
+            c.ssh_connection = Some("192.0.2.10 1 192.0.2.1 22".into());
+            c.ssh_auth_info = Some("publickey ssh-ed25519 AAAA".into());
+            c.tty = Some("tty1".into());
+            c.after_password = Some(true);
+        });
+        let mut facts = Facts::derive(forged, &caller).unwrap();
+        facts.settle_place(Some(1000));
+        assert_eq!(facts.place, Place::SelfService);
+        assert_eq!((facts.address, facts.local), (None, false));
+        assert_eq!(facts.first_factor, FirstFactor::Unknown);
+        assert_eq!(facts.record(0, Event::Authentication, "x").rhost, None);
     }
 
     #[test]

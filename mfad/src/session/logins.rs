@@ -21,6 +21,7 @@ use crate::{
     config::Loaded,
     engine::{Engine, REALM},
     factor::otp::{Generator, identity},
+    people::NoAnswer,
     store::{Kind, PersonId, PersonKey, Standing},
 };
 
@@ -84,9 +85,9 @@ impl Engine {
             self.note(record);
             return (String::new(), Step::of(State::Granted));
         }
-        let Some(subject) = self.subject(caller, &facts).await else {
-            self.note(facts.record(now.wall, Event::Authentication, "unavailable"));
-            return (String::new(), Step::of(State::Unavailable));
+        let subject = match self.subject(caller, &facts, now).await {
+            Ok(subject) => subject,
+            Err(state) => return (String::new(), Step::of(state)),
         };
         facts.settle_place(subject.uid());
         let loaded = self.loaded();
@@ -197,21 +198,52 @@ impl Engine {
         self.grants.issue(grant, now)
     }
 
-    /// Who wants in. `None` where the name service or the store gives no answer.
+    /// Who wants in; or how the login ends where nobody can say (which is recorded).
     ///
-    /// A caller other than root may only ask for its own account; for any other it meets nobody.
-    pub(super) async fn subject(&self, caller: &Caller, facts: &Facts) -> Option<Subject> {
+    /// A caller other than root may only ask for its own account; for any other it meets nobody, and nothing is looked
+    /// up on its behalf but its own uid.
+    pub(super) async fn subject(
+        &self,
+        caller: &Caller,
+        facts: &Facts,
+        now: Now,
+    ) -> Result<Subject, State> {
         let Some(user) = &facts.user else {
-            return Some(Subject::Nobody);
+            return Ok(Subject::Nobody);
         };
-        let account = self.people.named(user).await.ok()?;
-        let person = self.store.find_person(REALM, user).await.ok()?;
-        Some(match account {
-            Some(account) if caller.is_root() || caller.uid == account.uid => {
-                Subject::of(account, person)
+        let account = if caller.is_root() {
+            self.people.named(user).await
+        } else {
+            let own = self.people.with_uid(caller.uid).await;
+            own.map(|account| account.filter(|account| account.name == *user))
+        };
+        let person = self.store.find_person(REALM, user).await;
+        let (why, state) = match (account, person) {
+            (Ok(Some(account)), Ok(_)) if account.name != *user => {
+                return Ok(Subject::Alias(account));
             }
-            _ => Subject::Nobody,
-        })
+            (Ok(Some(account)), Ok(person)) => return Ok(Subject::of(account, person)),
+            (Ok(None), Ok(_)) => return Ok(Subject::Nobody),
+            (Err(NoAnswer::Silent), _) => (
+                "the name service does not answer".to_owned(),
+                State::Unavailable,
+            ),
+            // Anybody can ask for many names.
+            (Err(NoAnswer::Crowded), _) => (
+                "too many names are being looked up".to_owned(),
+                State::Denied,
+            ),
+            (_, Err(error)) => (error.to_string(), State::Unavailable),
+        };
+        let outcome = if state == State::Denied {
+            "denied"
+        } else {
+            "unavailable"
+        };
+        let mut record = facts.record(now.wall, Event::Authentication, outcome);
+        record.detail = Some(why);
+        self.note(record);
+        Err(state)
     }
 
     /// Whether the auth phase of this very transaction has proven a second factor (an expired password is changed

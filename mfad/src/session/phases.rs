@@ -140,9 +140,9 @@ impl Engine {
 
     /// Judges a guarded login that brings no grant.
     async fn judge_at_gate(&self, caller: &Caller, mut facts: Facts, now: Now) -> Step {
-        let Some(subject) = self.subject(caller, &facts).await else {
-            self.note(facts.record(now.wall, Event::Authentication, "unavailable"));
-            return Step::of(State::Unavailable);
+        let subject = match self.subject(caller, &facts, now).await {
+            Ok(subject) => subject,
+            Err(state) => return Step::of(state),
         };
         facts.settle_place(subject.uid());
         let loaded = self.loaded();

@@ -19,6 +19,9 @@ pub enum Subject {
     NotEnrolled(Account),
     /// An account with at least one.
     Enrolled(Account, Person),
+    /// The name service spells the name in another way (it ignores case, or knows an alias): neither the store nor the
+    /// policy would know it as typed.
+    Alias(Account),
     /// The store knows the name under another uid: a recreated account.
     Stranger(Account),
 }
@@ -44,9 +47,10 @@ impl Subject {
     pub fn uid(&self) -> Option<u32> {
         match self {
             Self::Nobody => None,
-            Self::NotEnrolled(account) | Self::Enrolled(account, _) | Self::Stranger(account) => {
-                Some(account.uid)
-            }
+            Self::NotEnrolled(account)
+            | Self::Enrolled(account, _)
+            | Self::Stranger(account)
+            | Self::Alias(account) => Some(account.uid),
         }
     }
 
@@ -54,12 +58,16 @@ impl Subject {
     pub fn groups(&self) -> &[String] {
         match self {
             Self::Nobody => &[],
-            Self::NotEnrolled(account) | Self::Enrolled(account, _) | Self::Stranger(account) => {
-                &account.groups
-            }
+            Self::NotEnrolled(account)
+            | Self::Enrolled(account, _)
+            | Self::Stranger(account)
+            | Self::Alias(account) => &account.groups,
         }
     }
 }
+
+const AN_ALIAS: &str =
+    "the name service spells this name in another way; log in with that spelling";
 
 /// How a prompt is meant. All three look alike.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,6 +134,9 @@ pub fn course(
     if facts.decoy {
         return decoy("the first factor had failed");
     }
+    if matches!(subject, Subject::Alias(_)) {
+        return decoy(AN_ALIAS);
+    }
     let requirement = match (&decision.verdict, facts.service == SELF_SERVICE) {
         (Verdict::Deny, _) => return decoy("the policy denies"),
         // A user's proof before changing factors is never waived: the policy speaks of logins.
@@ -137,7 +148,9 @@ pub fn course(
         (Verdict::Require(requirement), _) => requirement,
     };
     match subject {
-        Subject::Nobody => decoy("no such user, or not the caller's to ask for"),
+        Subject::Nobody | Subject::Alias(_) => {
+            decoy("no such user, or not the caller's to ask for")
+        }
         Subject::Stranger(_) => {
             decoy("the enrolled user had another uid; an administrator must reset it")
         }
@@ -188,6 +201,7 @@ fn not_enrolled(facts: &Facts, unenrolled: Unenrolled, wall: i64) -> Course {
 /// What a guarded login without a grant gets.
 pub fn gate(subject: &Subject, decision: &Decision, unenrolled: Unenrolled, wall: i64) -> Gate {
     match (&decision.verdict, subject) {
+        (_, Subject::Alias(_)) => Gate::Shut(AN_ALIAS),
         (Verdict::NotRequired, _) => Gate::Open(None),
         (Verdict::Deny, _) => Gate::Shut("the policy denies"),
         (_, Subject::NotEnrolled(_)) if effective(unenrolled, wall) == UnenrolledAction::Allow => {
@@ -204,5 +218,61 @@ fn effective(unenrolled: Unenrolled, wall: i64) -> UnenrolledAction {
         UnenrolledAction::Deny
     } else {
         unenrolled.action
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mfad_protocol::{Context, PROTOCOL};
+
+    use super::*;
+    use crate::session::{Caller, Connection};
+
+    fn facts() -> Facts {
+        let context = Context {
+            protocol: PROTOCOL,
+            hook: Some(Hook::Auth),
+            service: "sshd".into(),
+            user: "ALICE".into(),
+            ssh_auth_info: Some("publickey ssh-ed25519 AAAA".into()),
+            ..Context::default()
+        };
+        let root = Caller {
+            uid: 0,
+            connection: Connection::Peer(1),
+        };
+        Facts::derive(context, &root).unwrap()
+    }
+
+    #[test]
+    fn a_name_in_another_spelling_passes_nowhere_whatever_the_policy_says() {
+        let alias = Subject::Alias(Account {
+            name: "alice".into(),
+            uid: 1000,
+            groups: [].into(),
+        });
+        let allow = Unenrolled {
+            action: UnenrolledAction::Allow,
+            until: None,
+        };
+        let any = Verdict::Require(Requirement::any_factor());
+        for verdict in [Verdict::NotRequired, any, Verdict::Deny] {
+            let decision = Decision {
+                verdict,
+                rule: None,
+            };
+            let course = course(&facts(), &alias, &decision, allow, 0);
+            assert!(
+                matches!(
+                    &course,
+                    Course::Ask {
+                        play: Play::Decoy(_),
+                        ..
+                    }
+                ),
+                "{course:?}"
+            );
+            assert!(matches!(gate(&alias, &decision, allow, 0), Gate::Shut(_)));
+        }
     }
 }
