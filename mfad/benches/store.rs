@@ -85,6 +85,7 @@ async fn enroll(store: &SqliteStore, people: u32) {
             kind: Kind::Totp,
             name: None,
             standing: Standing::Active,
+            only_first: false,
             sealed: vec![0x5A; 71],
             moving: -1,
             codes: Vec::new(),

@@ -18,7 +18,7 @@ use crate::{
     },
     management::Offers,
     people::People,
-    session::{grant::Grants, logins::Running, registry::Registry},
+    session::{enrolling::Shown, grant::Grants, logins::Running, registry::Registry},
     store::{
         Answer, CredentialId, Kind, PersonKey, Store, StoreError,
         seal::{Identity, Keyring},
@@ -49,6 +49,8 @@ pub struct Engine {
     pub registry: Registry<Running>,
     /// What they earned.
     pub grants: Grants,
+    /// Where factors offered in logins were shown.
+    pub shown: Shown,
     /// Factors offered and not yet confirmed.
     pub offers: Offers,
     /// Where audit records go besides the store.
@@ -104,6 +106,7 @@ impl Engine {
             people: People::default(),
             clock,
             grants: Grants::default(),
+            shown: Shown::default(),
             offers: Offers::default(),
             trail,
             hashing: Semaphore::new(HASHING_AT_ONCE),

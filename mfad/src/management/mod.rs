@@ -38,6 +38,13 @@ impl From<StoreError> for Refusal {
             StoreError::NotFound => {
                 Self::NotFound("there is no such factor or user; see: mfactl status".into())
             }
+            StoreError::NotFirst => Self::NeedsGrant(
+                "another factor has been enrolled meanwhile; begin again, and prove that one"
+                    .into(),
+            ),
+            StoreError::Busy => {
+                Self::Unavailable("the daemon is busy; try again in a moment".into())
+            }
             StoreError::Exists => {
                 Self::Exists("that name is taken; choose another with --name".into())
             }

@@ -30,8 +30,24 @@ pub struct Offer {
     pub name: Option<String>,
     /// What is offered.
     pub what: Offered,
+    /// Whether it was offered to somebody without a factor, who had none to prove.
+    pub only_first: bool,
     expires: i64,
     tries_left: u8,
+}
+
+impl Offer {
+    /// An offer to a person who has proven a factor, or has none (`only_first`).
+    pub fn new(person: PersonKey, name: Option<String>, what: Offered, only_first: bool) -> Self {
+        Self {
+            person,
+            name,
+            what,
+            only_first,
+            expires: 0,
+            tries_left: TRIES,
+        }
+    }
 }
 
 /// What is offered.
@@ -50,28 +66,15 @@ pub struct Offers {
 
 impl Offers {
     /// Files an offer under a new id; `None` if there is no room or no randomness.
-    pub fn file(
-        &self,
-        person: PersonKey,
-        name: Option<String>,
-        what: Offered,
-        now: Now,
-    ) -> Option<String> {
+    pub fn file(&self, mut offer: Offer, now: Now) -> Option<String> {
         let id = random_id()?;
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|_, offer| offer.expires > now.steady);
-        if open.len() >= CAPACITY
-            || open.values().filter(|offer| offer.person == person).count() >= OF_ONE
-        {
+        let of_one = open.values().filter(|other| other.person == offer.person);
+        if open.len() >= CAPACITY || of_one.count() >= OF_ONE {
             return None;
         }
-        let offer = Offer {
-            person,
-            name,
-            what,
-            expires: now.steady + LIFETIME,
-            tries_left: TRIES,
-        };
+        offer.expires = now.steady + LIFETIME;
         open.insert(id.clone(), offer);
         Some(id)
     }
@@ -95,6 +98,14 @@ impl Offers {
                 .insert(id.to_owned(), offer);
         }
         left
+    }
+
+    /// Withdraws all offers to a person: what they had proven for them is gone.
+    pub fn forget(&self, name: &str) {
+        self.open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|_, offer| offer.person.name != name);
     }
 
     /// Withdraws an offer.
@@ -127,7 +138,8 @@ mod tests {
             uid,
         };
         let generator = Generator::generate(Kind::Totp, Hash::Sha1, 6, 30).unwrap();
-        offers.file(person, None, Offered::Otp(Kind::Totp, generator), NOW)
+        let what = Offered::Otp(Kind::Totp, generator);
+        offers.file(Offer::new(person, None, what, true), NOW)
     }
 
     #[test]
@@ -161,6 +173,15 @@ mod tests {
             assert_eq!(offers.put_back(&id, offer), left);
         }
         assert!(offers.take(&id, 1000, NOW).is_none());
+    }
+
+    #[test]
+    fn a_reset_person_s_offers_are_gone() {
+        let offers = Offers::default();
+        let (alices, bobs) = (file(&offers, 1000).unwrap(), file(&offers, 1001).unwrap());
+        offers.forget("u1000");
+        assert!(offers.take(&alices, 1000, NOW).is_none());
+        assert!(offers.take(&bobs, 1001, NOW).is_some());
     }
 
     #[test]

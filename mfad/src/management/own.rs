@@ -48,6 +48,7 @@ impl Engine {
                 "backup codes need another factor first: mfactl enroll totp".into(),
             ));
         }
+        let only_first = !person.as_ref().is_some_and(is_enrolled);
         let loaded = self.loaded();
         let maker = Maker {
             keyring: &self.keyring,
@@ -60,12 +61,14 @@ impl Engine {
         if kind == Kind::BackupCodes {
             let (set, codes, digests) = self.make_codes().await?;
             let what = Offered::Backup(set, Zeroizing::new(digests));
-            let id = self.offers.file(key, name, what, now).ok_or_else(full)?;
+            let offer = Offer::new(key, name, what, only_first);
+            let id = self.offers.file(offer, now).ok_or_else(full)?;
             return Ok(offer_codes(id, &shown_name, &codes));
         }
         let generator = maker.generator(kind, &options)?;
         let what = Offered::Otp(kind, generator.clone());
-        let id = self.offers.file(key, name, what, now).ok_or_else(full)?;
+        let offer = Offer::new(key, name, what, only_first);
+        let id = self.offers.file(offer, now).ok_or_else(full)?;
         Ok(maker.offer_otp(id, kind, &shown_name, &generator, &account.name)?)
     }
 
@@ -83,7 +86,10 @@ impl Engine {
             ));
         };
         let new = match self.proven(&offer, code, now) {
-            Ok(new) => new,
+            Ok(new) => NewCredential {
+                only_first: offer.only_first,
+                ..new
+            },
             Err(refusal) => {
                 self.offers.put_back(id, offer);
                 return Err(refusal);

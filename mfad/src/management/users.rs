@@ -145,9 +145,11 @@ impl Engine {
     pub async fn reset_user(&self, caller: &Caller, user: &str) -> Result<(), Refusal> {
         let person = self.known_person(user).await?;
         let record = self.act(caller, user, Event::Administration, "reset", None);
-        Ok(self
-            .recorded(record, |record| self.store.reset_person(person.id, record))
-            .await?)
+        self.recorded(record, |record| self.store.reset_person(person.id, record))
+            .await?;
+        self.offers.forget(user);
+        self.grants.forget(user);
+        Ok(())
     }
 
     /// Audit records, oldest first.

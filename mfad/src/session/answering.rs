@@ -198,7 +198,7 @@ impl Engine {
     }
 
     /// Records a decision that no answer could change.
-    fn note_unasked(&self, running: &Running, outcome: &str, why: &str, now: Now) {
+    pub(super) fn note_unasked(&self, running: &Running, outcome: &str, why: &str, now: Now) {
         let mut record = running
             .facts
             .record(now.wall, Event::Authentication, outcome);
@@ -306,7 +306,7 @@ impl Engine {
     /// An answer that could not be judged. Being busy is no excuse: whoever can keep the daemon busy must not reach
     /// what `unreachable=ignore` lets through.
     async fn fail(&self, running: &Running, failure: Failure, now: Now, heard_at: Instant) -> Step {
-        let busy = matches!(failure, Failure::Busy);
+        let busy = matches!(failure, Failure::Busy | Failure::Store(StoreError::Busy));
         self.report(running, failure, now);
         if busy {
             return Self::refuse(heard_at).await;

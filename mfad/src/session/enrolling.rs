@@ -2,9 +2,13 @@
 //!
 //! The credential stays pending until the account phase of the whole login, and for 15 minutes across reconnections.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
 
-use mfad_protocol::{Message, State, Step, Style};
+use mfad_protocol::{EnrollmentOptions, Message, State, Step, Style};
 
 use super::{
     Caller,
@@ -27,9 +31,12 @@ use crate::{
     },
     people::Account,
     qr,
-    store::{CredentialId, Kind, PersonKey, Standing},
+    store::{CredentialId, Kind, Person, PersonId, PersonKey, Standing, StoreError},
+    throttle::Place,
 };
 
+/// Most pending credentials whose place is remembered.
+const MOST_SHOWN: usize = 1024;
 /// How long a pending enrollment survives reconnecting, in seconds.
 const PENDING: i64 = 15 * 60;
 /// Wrong codes forgiven while enrolling: the secret is on the screen, so there is nothing to guess.
@@ -40,6 +47,16 @@ pub(super) struct Enrolling {
     generator: Generator,
     credential: CredentialId,
     tries_left: u8,
+}
+
+impl Enrolling {
+    fn of(generator: Generator, credential: CredentialId) -> Self {
+        Self {
+            generator,
+            credential,
+            tries_left: TRIES,
+        }
+    }
 }
 
 impl std::fmt::Debug for Enrolling {
@@ -64,18 +81,17 @@ impl Engine {
             return (String::new(), Step::of(State::Denied));
         };
         let offered = self.offer(&account, &loaded, &facts, now).await;
-        let Ok((key, person, enrolling)) = offered else {
-            let mut record = facts.record(now.wall, Event::Alarm, "unavailable");
-            record.detail = offered.err();
-            self.trail.send(&record);
-            return (String::new(), Step::of(State::Unavailable));
-        };
-        let Ok(messages) = screen(&enrolling.generator, &loaded, &account.name) else {
-            return (String::new(), Step::of(State::Unavailable));
+        let shown = offered.and_then(|(person, enrolling)| {
+            let messages = screen(&enrolling.generator, &loaded, &account.name)?;
+            Ok((person, enrolling, messages))
+        });
+        let (person, enrolling, messages) = match shown {
+            Ok(shown) => shown,
+            Err(error) => return (String::new(), self.cannot_enroll(&facts, &error, now)),
         };
         let running = Running {
             facts,
-            person: Some((person, key)),
+            person: Some(person),
             failures_before: 0,
             stage: Stage::Enroll(enrolling),
             loaded,
@@ -84,29 +100,30 @@ impl Engine {
         self.open(caller, running, messages)
     }
 
-    /// The person's pending generator, or a new one, kept before it is shown.
+    fn cannot_enroll(&self, facts: &Facts, error: &OfferError, now: Now) -> Step {
+        let (state, outcome) = if error.may_be_brought_about() {
+            (State::Denied, "denied")
+        } else {
+            (State::Unavailable, "unavailable")
+        };
+        let mut record = facts.record(now.wall, Event::Alarm, outcome);
+        record.detail = Some(format!("no enrollment in this login: {error}"));
+        self.note(record);
+        Step::of(state)
+    }
+
+    /// The generator that was shown to this person at this place before, or a new one, kept before it is shown.
+    ///
+    /// At another place the secret is another: whoever saw the first one there must not know what the owner will use.
     async fn offer(
         &self,
         account: &Account,
         loaded: &Loaded,
         facts: &Facts,
         now: Now,
-    ) -> Result<(PersonKey, crate::store::PersonId, Enrolling), String> {
-        let text = |error: &dyn std::error::Error| error.to_string();
-        let known = self
-            .store
-            .find_person(REALM, &account.name)
-            .await
-            .map_err(|error| text(&error))?;
-        let pending = known.as_ref().and_then(|person| {
-            let credential = person.credentials.iter().find(|credential| {
-                credential.kind == Kind::Totp
-                    && matches!(credential.standing, Standing::PendingUntil(until) if until > now.wall)
-            })?;
-            let bound = identity(&person.key, credential.kind, credential.id);
-            let generator = Generator::open(&self.keyring, &bound, &credential.sealed).ok()?;
-            Some((person.key.clone(), person.id, Enrolling { generator, credential: credential.id, tries_left: TRIES }))
-        });
+    ) -> Result<((PersonId, PersonKey), Enrolling), OfferError> {
+        let known = self.store.find_person(REALM, &account.name).await?;
+        let pending = known.and_then(|person| self.shown_here(person, facts, now));
         if let Some(pending) = pending {
             return Ok(pending);
         }
@@ -115,29 +132,35 @@ impl Engine {
             keyring: &self.keyring,
             settings: &loaded.settings,
         };
-        let generator = maker
-            .generator(Kind::Totp, &mfad_protocol::EnrollmentOptions::default())
-            .map_err(|e| text(&e))?;
+        let generator = maker.generator(Kind::Totp, &EnrollmentOptions::default())?;
         let standing = Standing::PendingUntil(now.wall.saturating_add(PENDING));
-        let new = maker
-            .otp(&key, Kind::Totp, &generator, None, standing, -1)
-            .map_err(|e| text(&e))?;
+        let new = maker.otp(&key, Kind::Totp, &generator, None, standing, -1)?;
         let credential = new.id;
         let record = facts.record(now.wall, Event::Enrollment, "offered");
         let person = self
-            .store
-            .add_credential(key.clone(), new, now, record)
-            .await
-            .map_err(|error| text(&error))?;
-        Ok((
-            key,
-            person.id,
-            Enrolling {
-                generator,
-                credential,
-                tries_left: TRIES,
-            },
-        ))
+            .recorded(record, |record| {
+                self.store.add_credential(key.clone(), new, now, record)
+            })
+            .await?;
+        self.shown.note(credential, facts.place, now);
+        Ok(((person.id, key), Enrolling::of(generator, credential)))
+    }
+
+    fn shown_here(
+        &self,
+        person: Person,
+        facts: &Facts,
+        now: Now,
+    ) -> Option<((PersonId, PersonKey), Enrolling)> {
+        let credential = person.credentials.iter().find(|credential| {
+            let waits =
+                matches!(credential.standing, Standing::PendingUntil(until) if until > now.wall);
+            credential.kind == Kind::Totp && waits && self.shown.was(credential.id, facts.place)
+        })?;
+        let bound = identity(&person.key, credential.kind, credential.id);
+        let generator = Generator::open(&self.keyring, &bound, &credential.sealed).ok()?;
+        let enrolling = Enrolling::of(generator, credential.id);
+        Some(((person.id, person.key), enrolling))
     }
 
     pub(super) async fn answer_enrollment(
@@ -155,10 +178,12 @@ impl Engine {
         };
         let Some(step) = enrolling.generator.matches(answer, -1, now, windows) else {
             enrolling.tries_left = enrolling.tries_left.saturating_sub(1);
-            if enrolling.tries_left == 0 {
-                return Self::refuse(heard_at).await;
-            }
+            let over = enrolling.tries_left == 0;
+            self.note_unasked(running, "wrong", "the first code of a new factor", now);
             Self::pad(heard_at).await;
+            if over {
+                return Step::of(State::Denied);
+            }
             return ask(format!(
                 "That code does not match; check that the phone's clock is right. {prompt}"
             ));
@@ -173,13 +198,75 @@ impl Engine {
             failures: running.failures_before,
             enrollment,
         };
-        match self.grant(caller, &running.facts, earned, now) {
-            Some(grant) => Step {
-                grant: Some(grant),
-                ..Step::of(State::Granted)
-            },
-            None => Step::of(State::Unavailable),
+        let Some(grant) = self.grant(caller, &running.facts, earned, now) else {
+            return Step::of(State::Unavailable);
+        };
+        self.note_unasked(running, "granted", "by the factor enrolled in it", now);
+        Step {
+            grant: Some(grant),
+            ..Step::of(State::Granted)
         }
+    }
+}
+
+/// Why nothing can be enrolled in a login.
+#[derive(Debug)]
+enum OfferError {
+    Store(StoreError),
+    Factor(FactorError),
+}
+
+impl OfferError {
+    /// Whether somebody could bring it about on purpose; then it is no excuse to let a login through.
+    const fn may_be_brought_about(&self) -> bool {
+        matches!(
+            self,
+            Self::Store(StoreError::Full | StoreError::Busy | StoreError::NotFirst)
+        )
+    }
+}
+
+impl std::fmt::Display for OfferError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Store(error) => error.fmt(f),
+            Self::Factor(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<StoreError> for OfferError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<FactorError> for OfferError {
+    fn from(error: FactorError) -> Self {
+        Self::Factor(error)
+    }
+}
+
+/// Where each pending credential was shown. In memory: after a restart, everybody is shown a new one.
+#[derive(Debug, Default)]
+pub struct Shown(Mutex<HashMap<CredentialId, (Place, i64)>>);
+
+impl Shown {
+    fn note(&self, credential: CredentialId, place: Place, now: Now) {
+        let mut shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.retain(|_, (_, until)| *until > now.steady);
+        if shown.len() < MOST_SHOWN {
+            shown.insert(credential, (place, now.steady + PENDING));
+        }
+    }
+
+    /// Whether it was shown at that place. A place whose address is unknown is never the same as another.
+    fn was(&self, credential: CredentialId, place: Place) -> bool {
+        let shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        place != Place::Remote(None)
+            && shown
+                .get(&credential)
+                .is_some_and(|(there, _)| *there == place)
     }
 }
 

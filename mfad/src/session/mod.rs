@@ -6,7 +6,7 @@
 
 mod answering;
 pub mod dialogue;
-mod enrolling;
+pub mod enrolling;
 pub mod facts;
 pub mod grant;
 pub mod logins;

@@ -13,7 +13,7 @@ use crate::{
     audit::Event,
     clock::Now,
     engine::{Engine, REALM},
-    store::Login,
+    store::{Login, StoreError},
 };
 
 impl Engine {
@@ -60,7 +60,10 @@ impl Engine {
                     "an enrollment made in a login could not be kept: {error}"
                 ));
                 self.trail.send(&record);
-                return Step::of(State::Unavailable);
+                return Step::of(match error {
+                    StoreError::NotFirst | StoreError::NotFound | StoreError::Busy => State::Denied,
+                    _ => State::Unavailable,
+                });
             }
         }
         self.grants.commit(reference);

@@ -31,6 +31,10 @@ pub enum StoreError {
     NotFound,
     /// A name or id is taken already.
     Exists,
+    /// The person has a credential in use already, and this was to be their first.
+    NotFirst,
+    /// Too much waits to be written; nothing is wrong with the store.
+    Busy,
     /// A bound would be passed (most factors a person may have, most people pending).
     Full,
 }
@@ -48,6 +52,8 @@ impl fmt::Display for StoreError {
             }
             Self::NotFound => f.write_str("no such record"),
             Self::Exists => f.write_str("that name is taken"),
+            Self::NotFirst => f.write_str("another factor has been enrolled meanwhile"),
+            Self::Busy => f.write_str("too much waits to be written to the store"),
             Self::Full => f.write_str("no room for another one"),
         }
     }
@@ -171,6 +177,8 @@ pub struct NewCredential {
     pub name: Option<String>,
     /// Whether it counts at once.
     pub standing: Standing,
+    /// Whether nobody has proven another credential of this person: then it may only be their first.
+    pub only_first: bool,
     /// Sealed secret.
     pub sealed: Vec<u8>,
     /// Where its moving factor begins (a code that confirmed it is spent already).
@@ -326,7 +334,7 @@ pub trait Store: Send + Sync {
     fn judge(&self, attempt: Attempt, guess: Box<dyn Guess>) -> Answer<'_, Judgement>;
 
     /// Adds a credential, making the person where there is none. Fails with [`StoreError::Exists`] if the name is taken
-    /// or the person's record has another uid, [`StoreError::Full`] at 16 credentials. Expired pending ones go.
+    /// or the person's record has another uid, [`StoreError::NotFirst`] if it may only be the first and is not, [`StoreError::Full`] at 16 credentials. Expired pending ones go.
     /// A new set of backup codes replaces the old one. Writes `record`.
     fn add_credential(
         &self,
@@ -336,7 +344,8 @@ pub trait Store: Send + Sync {
         record: Record,
     ) -> Answer<'_, Person>;
 
-    /// Makes a pending credential count, with its moving factor at `moving`, if it has not expired. Writes `record`.
+    /// Makes a pending credential count as the person's first (else [`StoreError::NotFirst`]; backup codes,
+    /// which stand in for another, as the only set), with its moving factor at `moving`, if it has not expired. Writes `record`.
     fn activate(
         &self,
         person: PersonId,

@@ -3,7 +3,11 @@
 use crate::ENROLL;
 use crate::phases::after;
 use crate::support::{ALICE, Bench, Phone, START, root, ssh};
-use mfad_protocol::{Hook, State, Step, Style};
+use mfad::{
+    management::Refusal,
+    session::{Caller, Connection},
+};
+use mfad_protocol::{Context, Hook, State, Step, Style};
 
 /// The phone that reads the secret shown in a login.
 fn phone_of(step: &Step) -> Phone {
@@ -106,4 +110,68 @@ async fn those_without_a_factor_are_let_in_reminded_until_the_day_and_then_refus
         bench.login(ssh(ALICE.0), "123456").await.state,
         State::Denied
     );
+}
+
+#[tokio::test]
+async fn at_another_place_the_secret_is_another() {
+    let bench = Bench::with_policy(ENROLL);
+    let (_, here) = bench.engine.begin(&root(1), ssh(ALICE.0)).await;
+    let elsewhere = Context {
+        rhost: Some("198.51.100.7".into()),
+        ..ssh(ALICE.0)
+    };
+    let (_, there) = bench.engine.begin(&root(2), elsewhere).await;
+    assert_ne!(phone_of(&here).code(START), phone_of(&there).code(START));
+}
+
+#[tokio::test]
+async fn of_two_enrollments_in_logins_the_first_completed_counts_alone() {
+    let bench = Bench::with_policy(ENROLL);
+    let elsewhere = Context {
+        rhost: Some("198.51.100.7".into()),
+        ..ssh(ALICE.0)
+    };
+    let mut granted = Vec::new();
+    for context in [ssh(ALICE.0), elsewhere] {
+        let (session, offered) = bench.engine.begin(&root(1), context.clone()).await;
+        let code = phone_of(&offered).code(START).into_bytes();
+        let step = bench.engine.respond(&root(1), &session, vec![code]).await;
+        assert_eq!(step.state, State::Granted);
+        granted.push(after(Hook::Account, &step, context));
+    }
+    let mut states = Vec::new();
+    for account in granted {
+        states.push(bench.engine.begin(&root(1), account).await.1.state);
+    }
+    assert_eq!(states, [State::Granted, State::Denied]);
+    let alice = bench.engine.show_user(ALICE.0).await.unwrap();
+    assert_eq!(alice.credentials.len(), 1);
+}
+
+#[tokio::test]
+async fn an_offer_made_without_a_proof_is_void_once_there_is_something_to_prove() {
+    let bench = Bench::with_policy("[unenrolled]\naction = \"allow\"\n");
+    let alice = Caller {
+        uid: ALICE.1,
+        connection: Connection::Peer(5),
+    };
+    let options = mfad_protocol::EnrollmentOptions::default;
+    let offer = bench.engine.offer_own(&alice, "totp", options(), "").await;
+    let offer = offer.unwrap();
+    let phone = Phone::of(&offer.secret.unwrap());
+    bench.enroll(ALICE.0).await;
+    let code = phone.code(START);
+    let refused = bench.engine.confirm_own(&alice, &offer.id, &code).await;
+    assert!(
+        matches!(refused, Err(Refusal::NeedsGrant(_))),
+        "{refused:?}"
+    );
+
+    bench.engine.reset_user(&root(0), ALICE.0).await.unwrap();
+    let offer = bench.engine.offer_own(&alice, "totp", options(), "").await;
+    let offer = offer.unwrap();
+    bench.enroll(ALICE.0).await;
+    bench.engine.reset_user(&root(0), ALICE.0).await.unwrap();
+    let gone = bench.engine.confirm_own(&alice, &offer.id, "123456").await;
+    assert!(matches!(gone, Err(Refusal::NotFound(_))), "{gone:?}");
 }

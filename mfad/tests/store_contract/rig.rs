@@ -56,6 +56,7 @@ pub(crate) fn new(kind: Kind, number: u8) -> NewCredential {
         kind,
         name: None,
         standing: Standing::Active,
+        only_first: false,
         sealed: vec![number; 120],
         moving: if kind == Kind::Totp { -1 } else { 0 },
         codes: if kind == Kind::BackupCodes {

@@ -70,6 +70,7 @@ fn enroll<'a>(store: &'a SqliteStore, name: &str) -> Answer<'a, Person> {
         kind: Kind::Totp,
         name: None,
         standing: Standing::Active,
+        only_first: false,
         sealed: vec![7; 100],
         moving: -1,
         codes: Vec::new(),

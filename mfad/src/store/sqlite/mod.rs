@@ -95,7 +95,7 @@ impl SqliteStore {
         };
         match queue.try_send(message) {
             Ok(()) => Ok(()),
-            Err(TrySendError::Full(_)) => refused("too much waits to be written"),
+            Err(TrySendError::Full(_)) => Err(StoreError::Busy),
             Err(TrySendError::Disconnected(_)) => refused("the writer has ended; restart mfad"),
         }
     }

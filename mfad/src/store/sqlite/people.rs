@@ -57,6 +57,9 @@ pub(super) fn add(
                 .insert(params![key.realm, key.name, key.uid])?
         }
     };
+    if new.only_first && is_enrolled(tx.connection, person)? {
+        return Ok(Err(StoreError::NotFirst));
+    }
     counting_enrolled(tx, person, |tx| {
         if !make_room(tx, person, new, now)? {
             return Ok(Err(StoreError::Full));
@@ -93,6 +96,11 @@ pub(super) fn activate(
     let Some(credential) = one(tx.connection, person, id)? else {
         return Ok(Err(StoreError::NotFound));
     };
+    let waits = credential.standing != Standing::Active;
+    let stands_in = credential.kind == Kind::BackupCodes;
+    if waits && !stands_in && is_enrolled(tx.connection, person.0)? {
+        return Ok(Err(StoreError::NotFirst));
+    }
     counting_enrolled(tx, person.0, |tx| {
         // `created` moves with `moving`: see `rewind`.
         let sql = "UPDATE credential SET pending_until = NULL, moving = max(moving, ?3), created = ?4 \
