@@ -102,6 +102,7 @@ async fn enroll(store: &SqliteStore, people: u32) {
 async fn judge(store: &SqliteStore, person: PersonId, user: &str, tick: i64) {
     let place = Place::Remote(Some(std::net::Ipv4Addr::new(203, 0, 113, 9).into()));
     let attempt = Attempt {
+        completes: true,
         person: Some(person),
         class: Class::Otp,
         place,

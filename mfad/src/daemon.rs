@@ -40,8 +40,9 @@ const TICK: Duration = Duration::from_secs(1);
 const LAST_CALLS: Duration = Duration::from_millis(500);
 /// How often the daemon looks whether it may go.
 const POLL: Duration = Duration::from_millis(5);
-/// How long calls in progress may take once the daemon is leaving.
-const DRAIN: Duration = Duration::from_secs(10);
+/// How long calls in progress may take once the daemon is leaving. With what else happens then it stays below the two
+/// seconds that a module waits for the next daemon.
+const DRAIN: Duration = Duration::from_secs(1);
 
 /// How the daemon is run.
 #[derive(Debug)]
@@ -81,7 +82,10 @@ pub fn run(options: Options) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(serve(options, sockets, keyring, managed))
+    let served = runtime.block_on(serve(options, sockets, keyring, managed));
+    // A look-up that the name service holds must not keep the next daemon from starting.
+    runtime.shutdown_timeout(LAST_CALLS);
+    served
 }
 
 async fn serve(

@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::Semaphore;
 
 use crate::{
-    audit::{Event, Record, Trail},
+    audit::{Admitted, Chatter, Event, Record, Trail},
     clock::{Clock, Now},
     config::Loaded,
     factor::{
@@ -35,6 +35,8 @@ const HASHING_AT_ONCE: usize = 2;
 pub struct Engine {
     /// Configuration in force; a running login keeps the one it began with.
     loaded: RwLock<Arc<Loaded>>,
+    /// Bounds what unprivileged callers write into the trail.
+    chatter: Chatter,
     /// Notices many failures, of anybody.
     watch: Mutex<Watch>,
     /// Memory.
@@ -99,6 +101,7 @@ impl Engine {
         trail.enable(loaded.settings.audit.syslog);
         Ok(Self {
             registry: Registry::new(loaded.settings.session.max),
+            chatter: Chatter::default(),
             watch: Mutex::new(watch(&loaded)),
             loaded: RwLock::new(Arc::new(loaded)),
             store,
@@ -141,14 +144,17 @@ impl Engine {
         }
     }
 
-    /// Sends a record to syslog, and to the store in the background: for decisions that change nothing else.
-    pub fn note(&self, record: Record) {
+    /// Sends a record to syslog, and to the store in the background: for decisions that change nothing else. Those of
+    /// one unprivileged caller are counted, so that nobody can flush the trail of others.
+    pub fn note(&self, mut record: Record) {
+        match self.chatter.admit(record.by, record.time) {
+            Admitted::Left => return,
+            Admitted::Last => record.detail = Some(LAST_OF_THE_MINUTE.to_owned()),
+            Admitted::Yes => {}
+        }
         self.trail.send(&record);
-        let store = Arc::clone(&self.store);
-        tokio::spawn(async move {
-            // A store that cannot be written has said so to syslog already, through whoever needed it.
-            let _lost = store.append_audit(record).await;
-        });
+        // It is queued now. A store that cannot be written has said so to whoever needed it.
+        drop(self.store.append_audit(record));
     }
 
     /// Makes a change together with its record, and tells syslog of it only once it is durable.
@@ -191,6 +197,9 @@ fn watch(loaded: &Loaded) -> Watch {
     let alarm = &loaded.settings.alarm;
     Watch::new(alarm.failures_per_minute, alarm.users_per_10_minutes)
 }
+
+const LAST_OF_THE_MINUTE: &str =
+    "the last record of this caller's in this minute; more are left out";
 
 /// Realm of people until fleets share a store.
 pub const REALM: &str = "local";

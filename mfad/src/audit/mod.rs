@@ -1,7 +1,10 @@
 //! One structured record for every decision, enrollment and administrative act. Where records go is the business of
 //! [`syslog`] and of the store.
 
+mod chatter;
 pub mod syslog;
+
+pub use chatter::{Admitted, Chatter};
 
 use mfad_protocol::printable;
 use serde::Serialize;

@@ -31,8 +31,8 @@ impl Administration {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<DaemonStatus, Error> {
-        administrator(bus, &header).await?;
         let _busy = self.core.busy();
+        administrator(bus, &header).await?;
         Ok(self.core.status().await)
     }
 
@@ -45,8 +45,8 @@ impl Administration {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<Vec<UserInfo>, Error> {
-        administrator(bus, &header).await?;
         let _busy = self.core.busy();
+        administrator(bus, &header).await?;
         Ok(self.core.engine()?.list_users(&after, limit).await?)
     }
 
@@ -58,8 +58,8 @@ impl Administration {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<UserInfo, Error> {
-        administrator(bus, &header).await?;
         let _busy = self.core.busy();
+        administrator(bus, &header).await?;
         Ok(self.core.engine()?.show_user(&user).await?)
     }
 
@@ -73,8 +73,8 @@ impl Administration {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<EnrollmentOffer, Error> {
-        let caller = administrator(bus, &header).await?;
         let _busy = self.core.busy();
+        let caller = administrator(bus, &header).await?;
         Ok(self
             .core
             .engine()?
@@ -90,8 +90,8 @@ impl Administration {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), Error> {
-        let caller = administrator(bus, &header).await?;
         let _busy = self.core.busy();
+        let caller = administrator(bus, &header).await?;
         Ok(self
             .core
             .engine()?
@@ -107,8 +107,8 @@ impl Administration {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), Error> {
-        let caller = administrator(bus, &header).await?;
         let _busy = self.core.busy();
+        let caller = administrator(bus, &header).await?;
         Ok(self
             .core
             .engine()?
@@ -123,8 +123,8 @@ impl Administration {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), Error> {
-        let caller = administrator(bus, &header).await?;
         let _busy = self.core.busy();
+        let caller = administrator(bus, &header).await?;
         Ok(self.core.engine()?.reset_user(&caller, &user).await?)
     }
 
@@ -136,8 +136,8 @@ impl Administration {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<Vec<(i64, i64, String)>, Error> {
-        administrator(bus, &header).await?;
         let _busy = self.core.busy();
+        administrator(bus, &header).await?;
         Ok(self.core.engine()?.audit(query).await?)
     }
 
@@ -148,8 +148,8 @@ impl Administration {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<ReloadReport, Error> {
-        let caller = administrator(bus, &header).await?;
         let _busy = self.core.busy();
+        let caller = administrator(bus, &header).await?;
         Ok(self.core.reload(Some(caller.uid)))
     }
 }

@@ -50,8 +50,8 @@ impl Authentication {
     ) -> Result<(String, Step), Error> {
         // The caller's pidfd: what it says of seat and session is for conditions to come.
         drop(descriptors);
-        let caller = self.caller(bus, &header).await?;
         let _busy = self.core.busy();
+        let caller = self.caller(bus, &header).await?;
         Ok(match self.core.engine() {
             Ok(engine) => engine.begin(&caller, context).await,
             Err(_) => (String::new(), Step::of(State::Unavailable)),
@@ -69,8 +69,8 @@ impl Authentication {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<Step, Error> {
         drop(descriptors);
-        let caller = self.caller(bus, &header).await?;
         let _busy = self.core.busy();
+        let caller = self.caller(bus, &header).await?;
         Ok(match self.core.engine() {
             Ok(engine) => engine.respond(&caller, &session, answers).await,
             Err(_) => Step::of(State::Unavailable),
@@ -84,6 +84,7 @@ impl Authentication {
         #[zbus(connection)] bus: &zbus::Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), Error> {
+        let _busy = self.core.busy();
         let caller = self.caller(bus, &header).await?;
         if let Ok(engine) = self.core.engine() {
             engine.cancel(&caller, &session);

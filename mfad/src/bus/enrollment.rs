@@ -29,8 +29,8 @@ impl Enrollment {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<UserInfo, Error> {
-        let caller = on_bus(bus, &header).await?;
         let _busy = self.core.busy();
+        let caller = on_bus(bus, &header).await?;
         Ok(self.core.engine()?.own_status(&caller).await?)
     }
 
@@ -44,8 +44,8 @@ impl Enrollment {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<EnrollmentOffer, Error> {
-        let caller = on_bus(bus, &header).await?;
         let _busy = self.core.busy();
+        let caller = on_bus(bus, &header).await?;
         Ok(self
             .core
             .engine()?
@@ -62,8 +62,8 @@ impl Enrollment {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<CredentialInfo, Error> {
-        let caller = on_bus(bus, &header).await?;
         let _busy = self.core.busy();
+        let caller = on_bus(bus, &header).await?;
         Ok(self
             .core
             .engine()?
@@ -78,6 +78,7 @@ impl Enrollment {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), Error> {
+        let _busy = self.core.busy();
         let caller = on_bus(bus, &header).await?;
         self.core.engine()?.offers.withdraw(&offer, caller.uid);
         Ok(())
@@ -91,8 +92,8 @@ impl Enrollment {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), Error> {
-        let caller = on_bus(bus, &header).await?;
         let _busy = self.core.busy();
+        let caller = on_bus(bus, &header).await?;
         Ok(self
             .core
             .engine()?
@@ -108,8 +109,8 @@ impl Enrollment {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), Error> {
-        let caller = on_bus(bus, &header).await?;
         let _busy = self.core.busy();
+        let caller = on_bus(bus, &header).await?;
         Ok(self
             .core
             .engine()?

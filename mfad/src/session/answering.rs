@@ -165,6 +165,7 @@ impl Engine {
             class,
             place: running.facts.place,
             now,
+            completes: dialogue.is_last(),
             record: record.clone(),
         };
         let judgement = self
@@ -172,17 +173,26 @@ impl Engine {
             .judge(attempt, guess)
             .await
             .map_err(Failure::Store)?;
-        Ok(self.tell(record, judgement, class))
+        let right = if dialogue.is_last() {
+            "granted"
+        } else {
+            "accepted"
+        };
+        Ok(self.tell(record, judgement, class, right))
     }
 
     /// Sends what came of an answer to syslog (the store has its own record by now).
-    fn tell(&self, mut record: Record, judgement: Judgement, class: Class) -> Heard {
+    fn tell(
+        &self,
+        mut record: Record,
+        judgement: Judgement,
+        class: Class,
+        right: &'static str,
+    ) -> Heard {
         let (outcome, factor, heard) = match judgement {
-            Judgement::Accepted { kind, name } => (
-                "granted",
-                format!("{} {name}", kind.word()),
-                Heard::Right(kind),
-            ),
+            Judgement::Accepted { kind, name } => {
+                (right, format!("{} {name}", kind.word()), Heard::Right(kind))
+            }
             Judgement::Wrong => ("wrong", class.word().to_owned(), Heard::NotRight),
             Judgement::NotEvaluated(_) => {
                 ("not-evaluated", class.word().to_owned(), Heard::NotRight)

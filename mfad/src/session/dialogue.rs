@@ -49,6 +49,11 @@ impl Dialogue {
         }
     }
 
+    /// Whether one right answer more meets the policy.
+    pub fn is_last(&self) -> bool {
+        self.allowed.used() + 1 >= self.needed
+    }
+
     /// Steps on.
     pub fn hear(&mut self, heard: Heard) -> Next {
         match (&self.play, heard) {

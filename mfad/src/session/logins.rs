@@ -312,7 +312,16 @@ impl Engine {
         self.note(Record {
             by: Some(caller.uid),
             detail: Some(detail),
-            ..Record::new(self.now().wall, Event::Alarm, outcome)
+            // Only root's word is worth an operator's attention.
+            ..Record::new(
+                self.now().wall,
+                if caller.is_root() {
+                    Event::Alarm
+                } else {
+                    Event::Authentication
+                },
+                outcome,
+            )
         });
         (String::new(), Step::of(state))
     }

@@ -231,6 +231,8 @@ pub struct Attempt {
     pub place: Place,
     /// When.
     pub now: Now,
+    /// Whether a right answer is the last that the policy asks for: `granted` in the record, else `accepted`.
+    pub completes: bool,
     /// The audit record to write with it; the store fills in what came of it.
     pub record: Record,
 }
@@ -384,10 +386,11 @@ pub trait Store: Send + Sync {
 
     /// Notes a completed login: last login, failures since, source. May be written after it answers: losing it in a
     /// crash costs a trusted source, never safety.
-    fn record_login(&self, login: Login) -> Answer<'_, ()>;
+    fn record_login(&self, login: Login) -> Answer<'static, ()>;
 
-    /// Writes an audit record that goes with no other change.
-    fn append_audit(&self, record: Record) -> Answer<'_, ()>;
+    /// Writes an audit record that goes with no other change. It is on its way when this returns, whether or not the
+    /// answer is waited for.
+    fn append_audit(&self, record: Record) -> Answer<'static, ()>;
 
     /// Audit records, oldest first, each as (sequence, time, JSON).
     fn audit(&self, filter: AuditFilter) -> Answer<'_, Vec<(i64, i64, String)>>;

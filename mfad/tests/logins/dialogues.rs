@@ -216,3 +216,18 @@ async fn a_context_over_its_bounds_is_refused_and_not_excused() {
     let (_, step) = bench.engine.begin(&root(1), context).await;
     assert_eq!(step.state, State::Denied);
 }
+
+#[tokio::test]
+async fn only_the_last_factor_that_is_needed_is_recorded_as_granted() {
+    let policy = "[[rule]]\nname = \"two\"\nwhen = {}\nrequire = { any = [\"totp\", \"backup-codes\"], count = 2 }\n";
+    let bench = Bench::with_policy(policy);
+    let phone = bench.enroll(ALICE.0).await;
+    bench.login(ssh(ALICE.0), &phone.code(START)).await;
+    let everything = mfad_protocol::AuditQuery::default();
+    let records = bench.engine.audit(everything).await.unwrap();
+    let has = |outcome: &str| {
+        let wanted = format!("\"outcome\":\"{outcome}\"");
+        records.iter().any(|(_, _, json)| json.contains(&wanted))
+    };
+    assert!(has("accepted") && !has("granted"), "{records:?}");
+}

@@ -132,6 +132,7 @@ pub(crate) fn attempt(person: Option<PersonId>, place: Place, now: Now) -> Attem
         ..record("alice", Event::Authentication)
     };
     Attempt {
+        completes: true,
         person,
         class: Class::Otp,
         place,

@@ -84,6 +84,7 @@ async fn enroll(
         kind,
         name: None,
         standing: Standing::Active,
+        only_first: false,
         sealed: vec![7; 100],
         moving: -1,
         codes: if backup {
@@ -117,6 +118,7 @@ async fn accepts(store: &SqliteStore, name: &str, matched: Match) -> Result<bool
         Class::Otp
     };
     let attempt = Attempt {
+        completes: true,
         person: Some(person.id),
         class,
         place: Place::Local,

@@ -100,6 +100,7 @@ impl Guess for Right {
 
 fn attempt(person: PersonId) -> Attempt {
     Attempt {
+        completes: true,
         person: Some(person),
         class: Class::Otp,
         place: Place::Local,

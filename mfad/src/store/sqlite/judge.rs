@@ -217,7 +217,11 @@ impl<'a> Case<'a> {
                 record
                     .factor
                     .get_or_insert_with(|| format!("{} {name}", kind.word()));
-                "granted"
+                if self.attempt.completes {
+                    "granted"
+                } else {
+                    "accepted"
+                }
             }
             Outcome::Wrong => "wrong",
             Outcome::Replayed => "replayed",

@@ -101,7 +101,7 @@ impl SqliteStore {
     }
 
     /// Queues a verb at once, and answers once it is durable.
-    fn write<T, F>(&self, act: F) -> Answer<'_, T>
+    fn write<T, F>(&self, act: F) -> Answer<'static, T>
     where
         T: Send + 'static,
         F: FnMut(&mut Tx<'_>) -> rusqlite::Result<Result<T, StoreError>> + Send + 'static,
@@ -212,12 +212,12 @@ impl Store for SqliteStore {
         })
     }
 
-    fn record_login(&self, login: Login) -> Answer<'_, ()> {
+    fn record_login(&self, login: Login) -> Answer<'static, ()> {
         let sent = self.send(Message::Login(login));
         Box::pin(async move { sent })
     }
 
-    fn append_audit(&self, record: Record) -> Answer<'_, ()> {
+    fn append_audit(&self, record: Record) -> Answer<'static, ()> {
         self.write(move |tx| trail::write(tx, &record).map(Ok))
     }
 

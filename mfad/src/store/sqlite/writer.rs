@@ -292,6 +292,8 @@ impl Writer {
             }
             if let Some(error) = broken {
                 failed.insert(index, error);
+                // What the job had counted is undone with it.
+                tx.memory.sources = None;
                 execute(
                     &self.connection,
                     if alone { "ROLLBACK" } else { "ROLLBACK TO job" },
