@@ -84,7 +84,7 @@ bench: packages-test build
 	$(CARGO) run --release --locked -p mfa-tests --bin bench
 
 prove: packages-test toolchain
-	@CARGO="$(CARGO)" MFA_PROVE=1 packaging/bin/run-tests
+	@CARGO="$(CARGO)" MFA_PROVE=1 MFAD_ROUNDS=1000 packaging/bin/run-tests
 
 clean:
 	$(CARGO) clean
@@ -148,7 +148,7 @@ install: built
 ifeq ($(DESTDIR),)
 	MFAD=$(LIBEXECDIR)/mfad $(SHAREDIR)/post-install
 	@echo
-	@echo 'Installed. No PAM stack was changed. Next: README.md, "Roll out".'
+	@echo 'Installed. No PAM stack was changed. Next: README.md, "Install and roll out".'
 endif
 
 uninstall:

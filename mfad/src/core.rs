@@ -36,6 +36,7 @@ pub struct Core {
     started: i64,
     calls: AtomicUsize,
     peers: AtomicUsize,
+    arrivals: AtomicUsize,
     last_call: Mutex<Instant>,
 }
 
@@ -62,6 +63,15 @@ impl Drop for Connected<'_> {
     }
 }
 
+/// Counts a peer as one that has made no call yet.
+pub struct Arrival(Arc<Core>);
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        self.0.arrivals.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Core {
     /// Loads the configuration and assembles the engine; never fails, but may come up unavailable.
     pub fn start(paths: Paths, assemble: Assemble, clock: Arc<dyn Clock>, trail: Trail) -> Self {
@@ -75,6 +85,7 @@ impl Core {
             trail,
             calls: AtomicUsize::new(0),
             peers: AtomicUsize::new(0),
+            arrivals: AtomicUsize::new(0),
             last_call: Mutex::new(Instant::now()),
         };
         core.reload(None);
@@ -203,13 +214,16 @@ impl Core {
         Connected(self)
     }
 
-    /// Whether a peer is connected that has no dialogue: it has just come, and its first call is on the way, or it is
-    /// about to go.
-    pub fn has_peers_between_calls(&self) -> bool {
-        let dialogues = self
-            .engine()
-            .map_or(0, |engine| engine.registry.len(Instant::now()));
-        self.peers.load(Ordering::Relaxed) > dialogues
+    /// Marks a peer as one whose first call is on the way, until the value is dropped.
+    #[must_use]
+    pub fn arrival(self: &Arc<Self>) -> Arrival {
+        self.arrivals.fetch_add(1, Ordering::Relaxed);
+        Arrival(Arc::clone(self))
+    }
+
+    /// Whether a peer is connected that has made no call yet.
+    pub fn has_arrivals(&self) -> bool {
+        self.arrivals.load(Ordering::Relaxed) > 0
     }
 
     /// Ends the dialogues of a connection that is gone.

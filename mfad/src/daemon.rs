@@ -163,7 +163,7 @@ async fn leave(core: &Arc<Core>, bus: &Mutex<Option<zbus::Connection>>) {
         system::leave(bus).await;
     }
     let quiet = async {
-        while core.has_peers_between_calls() {
+        while core.has_arrivals() {
             tokio::time::sleep(POLL).await;
         }
     };

@@ -70,7 +70,7 @@ impl Login {
         let by_sshd = self
             .ssh_auth_info
             .as_ref()
-            .is_some_and(|info| !info.trim().is_empty());
+            .is_some_and(|info| info.lines().any(is_a_factor));
         by_sshd || args.after_password
     }
 
@@ -171,6 +171,12 @@ fn is_console(tty: &str) -> bool {
     number("tty").is_some_and(|n| (1..=63).contains(&n))
         || number("ttyS").is_some()
         || number("hvc").is_some()
+}
+
+/// Whether a line of `SSH_AUTH_INFO_0` names something that was proven beside this stack: sshd's keyboard-interactive
+/// method is this stack, or another run of it. The daemon reads it by the same rule.
+fn is_a_factor(line: &str) -> bool {
+    !line.trim().is_empty() && !line.starts_with("keyboard-interactive")
 }
 
 #[cfg(test)]
@@ -321,6 +327,11 @@ mod tests {
         assert!(!ssh.first_factor(&Args::default()));
         ssh.ssh_auth_info = Some(" \n".into());
         assert!(!ssh.first_factor(&Args::default()));
+        ssh.ssh_auth_info = Some("keyboard-interactive/pam\n".into());
+        assert!(
+            !ssh.first_factor(&Args::default()),
+            "that is this stack itself"
+        );
         ssh.ssh_auth_info = Some("publickey ssh-ed25519 AAAA".into());
         assert!(ssh.first_factor(&Args::default()));
         assert!(login().first_factor(&breakglass()));

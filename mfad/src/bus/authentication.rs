@@ -1,12 +1,15 @@
 //! `org.mfad.Mfad1.Authentication`: logins. Dispatch only.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use mfad_protocol::{Context, State, Step};
 use zbus::{OwnedFd, interface, message::Header};
 
 use super::{caller, error::Error};
-use crate::{core::Core, session::Caller};
+use crate::{
+    core::{Arrival, Core},
+    session::Caller,
+};
 
 /// Where calls come from.
 #[derive(Debug, Clone)]
@@ -21,15 +24,31 @@ pub enum Whence {
 pub struct Authentication {
     core: Arc<Core>,
     whence: Whence,
+    /// Until a peer's first call.
+    arrival: Mutex<Option<Arrival>>,
 }
 
 impl Authentication {
     /// Serves logins from there.
     pub fn new(core: Arc<Core>, whence: Whence) -> Self {
-        Self { core, whence }
+        let arrival = match &whence {
+            Whence::Peer(_) => Some(core.arrival()),
+            Whence::Bus => None,
+        };
+        Self {
+            core,
+            whence,
+            arrival: Mutex::new(arrival),
+        }
     }
 
     async fn caller(&self, bus: &zbus::Connection, header: &Header<'_>) -> Result<Caller, Error> {
+        drop(
+            self.arrival
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
         match &self.whence {
             Whence::Peer(caller) => Ok(caller.clone()),
             Whence::Bus => caller::on_bus(bus, header).await,

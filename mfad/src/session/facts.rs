@@ -245,7 +245,7 @@ fn first_factor(ssh_auth_info: Option<&str>, after_password: bool) -> FirstFacto
         FirstFactor::PublicKey
     } else if methods
         .lines()
-        .any(|line| !line.is_empty() && !line.starts_with("keyboard-interactive"))
+        .any(|line| !line.trim().is_empty() && !line.starts_with("keyboard-interactive"))
     {
         FirstFactor::OtherSsh
     } else if after_password {

@@ -262,9 +262,10 @@ const SEALED_KEYS: [&str; 3] = [
     "/run/credstore.encrypted/mfad.key",
 ];
 
-/// Whether logins by sshd come to the module.
-pub(super) fn sshd_asks_the_module(root: &Path) -> bool {
-    fs::read_to_string(root.join("etc/pam.d/sshd")).is_ok_and(|text| names_the_module(&text))
+/// sshd's PAM stack, if it names the module.
+pub(super) fn sshd_stack_with_the_module(root: &Path) -> Option<String> {
+    let text = fs::read_to_string(root.join("etc/pam.d/sshd")).ok()?;
+    names_the_module(&text).then_some(text)
 }
 
 /// Whether a PAM file has a line, not a comment, with the module in it.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use mfad_protocol::{limits, printable};
 
 use super::Finding;
-use super::files::sshd_asks_the_module;
+use super::files::sshd_stack_with_the_module;
 
 /// How long `sshd -T` may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -21,18 +21,18 @@ const PROGRAM: &str = "/usr/sbin/sshd";
 
 /// Checks the sshd below `root`, where there is one.
 pub(super) fn examine(root: &Path, patience: Duration) -> Vec<Finding> {
-    if !sshd_asks_the_module(root) {
+    let Some(stack) = sshd_stack_with_the_module(root) else {
         return vec![Finding::ok(
             "sshd",
             "not judged: its PAM stack does not name pam_mfa.so",
         )];
-    }
+    };
     let program = root.join(PROGRAM.trim_start_matches('/'));
     if fs::metadata(&program).is_err() {
         return vec![Finding::ok("sshd", "not installed")];
     }
     match settings(&program, patience) {
-        Ok(text) => judge(&text),
+        Ok(text) => judge(&text, &stack),
         Err(what) => vec![Finding::warn(
             "sshd",
             format!("its settings cannot be read: {what}"),
@@ -75,8 +75,44 @@ fn settings(program: &Path, patience: Duration) -> Result<String, String> {
     }
 }
 
-/// Judges the output of `sshd -T`: one setting a line, its name in small letters.
-pub(super) fn judge(text: &str) -> Vec<Finding> {
+/// Whether the auth lines of a stack hold our module and nothing that asks for a password (files that they include are
+/// taken to ask for one).
+fn asks_for_a_code_alone(stack: &str) -> bool {
+    let lines = || {
+        stack
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.starts_with('#'))
+    };
+    let auth = || lines().filter(|line| line.trim_start_matches('-').starts_with("auth"));
+    let ours = auth().any(|line| line.contains("pam_mfa.so"));
+    let includes = lines().any(|line| line.starts_with("@include common-auth"))
+        || auth().any(|line| line.contains("include") || line.contains("substack"));
+    let password = [
+        "pam_unix",
+        "pam_sss",
+        "pam_ldap",
+        "pam_krb5",
+        "pam_winbind",
+        "after=password",
+    ];
+    let asked = auth().any(|line| password.iter().any(|module| line.contains(module)));
+    ours && !includes && !asked
+}
+
+/// Whether each way that `AuthenticationMethods` allows begins with something stronger than keyboard-interactive.
+fn always_wants_a_key(methods: &str) -> bool {
+    methods.split(' ').all(|way| {
+        let first = way.split(',').next().unwrap_or_default();
+        first.starts_with("publickey")
+            || first.starts_with("hostbased")
+            || first.starts_with("gssapi")
+    })
+}
+
+/// Judges the output of `sshd -T`, one setting a line, its name in small letters, beside the auth lines of sshd's PAM
+/// stack.
+pub(super) fn judge(text: &str, stack: &str) -> Vec<Finding> {
     let value = |name: &str| {
         let mut lines = text.lines().filter_map(|line| line.split_once(' '));
         lines
@@ -105,6 +141,16 @@ pub(super) fn judge(text: &str) -> Vec<Finding> {
         );
     }
     let methods = value("authenticationmethods");
+    if asks_for_a_code_alone(stack) && !always_wants_a_key(methods) {
+        findings.push(Finding::fail(
+            "sshd",
+            "sshd's PAM stack asks for a code and no password, and sshd does not want a key before it: the code alone \
+             logs in"
+                .to_owned(),
+            "AuthenticationMethods publickey,keyboard-interactive:pam (in every Match block too)",
+        ));
+    }
+    let mut warn = |detail: String, next: &str| findings.push(Finding::warn("sshd", detail, next));
     if !methods
         .split([' ', ','])
         .any(|method| method.starts_with("keyboard-interactive"))

@@ -165,7 +165,7 @@ fn a_clock_is_judged_by_its_source_and_by_the_files_around_it() {
 fn an_sshd_that_asks_is_in_order() {
     let text = "usepam yes\nkbdinteractiveauthentication yes\npasswordauthentication no\nmaxauthtries 6\n\
                 authenticationmethods publickey,keyboard-interactive:pam\nlogingracetime 120\n";
-    let findings = sshd::judge(text);
+    let findings = sshd::judge(text, "");
     assert_eq!(findings.len(), 1, "{findings:?}");
     assert_eq!(findings[0].verdict, Verdict::Ok);
 }
@@ -175,7 +175,7 @@ fn an_sshd_that_does_not_ask_gets_a_line_for_each_setting() {
     let text = "usepam no\nkbdinteractiveauthentication no\npasswordauthentication yes\nmaxauthtries 1\n\
                 authenticationmethods any\nlogingracetime 30\n";
     let root = TempDir::new().unwrap();
-    insta::assert_snapshot!(plain(&sshd::judge(text), &root), @r#"
+    insta::assert_snapshot!(plain(&sshd::judge(text, ""), &root), @r#"
     warn  sshd  UsePAM is off: sshd asks for no second factor
                 → UsePAM yes
     warn  sshd  KbdInteractiveAuthentication is off: nobody can be asked for a code
@@ -190,10 +190,41 @@ fn an_sshd_that_does_not_ask_gets_a_line_for_each_setting() {
                 → LoginGraceTime 60
     "#);
     assert!(
-        sshd::judge(text)
+        sshd::judge(text, "")
             .iter()
             .all(|finding| finding.verdict == Verdict::Warn)
     );
+}
+
+#[test]
+fn a_stack_that_asks_for_a_code_alone_needs_a_key_before_it() {
+    let code_alone =
+        "# auth required pam_unix.so\nauth required pam_env.so\nauth required pam_mfa.so\n";
+    let settings = |methods: &str| {
+        format!(
+            "usepam yes\nkbdinteractiveauthentication yes\npasswordauthentication no\nmaxauthtries 6\n\
+             authenticationmethods {methods}\nlogingracetime 120\n"
+        )
+    };
+    let fails = |methods: &str, stack: &str| {
+        sshd::judge(&settings(methods), stack)
+            .iter()
+            .any(|finding| finding.verdict == Verdict::Fail)
+    };
+    assert!(fails("any", code_alone));
+    assert!(fails(
+        "publickey,keyboard-interactive keyboard-interactive",
+        code_alone
+    ));
+    assert!(!fails("publickey,keyboard-interactive:pam", code_alone));
+    for password in [
+        "auth required pam_unix.so\nauth required pam_mfa.so after=password\n",
+        "@include common-auth\nauth required pam_mfa.so\n",
+        "auth substack password-auth\nauth required pam_mfa.so\n",
+        "auth required pam_permit.so\n",
+    ] {
+        assert!(!fails("any", password), "{password}");
+    }
 }
 
 #[test]
