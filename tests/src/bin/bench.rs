@@ -107,6 +107,12 @@ fn prepare(host: &Host, disk: &Path) -> Result<(), Failure> {
         host.write(&format!("/etc/pam.d/bench-{name}"), "0644", &stack)?;
     }
     let kind = host.ok(&format!("stat -f -c %T {STATE}"))?;
+    if ["overlayfs", "tmpfs"].contains(&kind.trim()) {
+        return Err(Failure::new(format!(
+            "{shown} is memory in the sandbox (it overlays /tmp, /home and others), where a sync costs nothing; set \
+             MFA_TEST_CACHE to a directory of a real disk that it does not overlay, as below /mnt"
+        )));
+    }
     println!(
         "state on {} ({ROUNDS} rounds of {TRANSACTIONS} transactions each)",
         kind.trim()
