@@ -9,6 +9,7 @@
 
 mod judging;
 mod lanes;
+mod lifetimes;
 mod people;
 mod rig;
 
@@ -59,6 +60,14 @@ contract! {
         unlock_clears_delays_and_failures,
         a_clock_set_back_locks_nobody_out,
     }
+    lifetimes::{
+        an_offered_backup_set_replaces_the_old_one_when_activated,
+        pending_credentials_are_activated_or_expire,
+        too_many_pending_credentials_are_refused,
+        a_login_is_noted,
+        unlock_with_clock_sets_future_steps_back,
+        the_audit_trail_is_filtered,
+    }
     people::{
         nobody_is_found_where_nobody_is,
         an_added_credential_is_found,
@@ -67,17 +76,11 @@ contract! {
         another_uid_is_refused,
         sixteen_credentials_are_the_most,
         a_new_backup_set_replaces_the_old_one,
-        an_offered_backup_set_replaces_the_old_one_when_activated,
-        pending_credentials_are_activated_or_expire,
-        too_many_pending_credentials_are_refused,
         renaming_keeps_names_unique,
         removing_the_last_factor_removes_the_backup_codes,
         reset_forgets_everything_but_the_audit_trail,
         people_are_listed_by_name_in_pages,
         enrolled_people_are_counted,
-        a_login_is_noted,
-        unlock_with_clock_sets_future_steps_back,
-        the_audit_trail_is_filtered,
         what_is_too_long_is_refused,
     }
 }

@@ -4,6 +4,7 @@
 //! built so, and what it costs, is measured in docs/store.md.
 
 mod judge;
+mod logins;
 mod people;
 mod rows;
 mod schema;

@@ -1,30 +1,25 @@
 //! The verbs that change people and their credentials. Each runs inside a transaction and writes its audit record.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use super::{rows, schema::RESERVED, trail, writer::Tx};
 use crate::{
     audit::Record,
     clock::Now,
     store::{
-        Credential, CredentialId, Kind, Login, NewCredential, Person, PersonId, PersonKey,
-        Standing, StoreError,
+        Credential, CredentialId, Kind, NewCredential, Person, PersonId, PersonKey, Standing,
+        StoreError,
     },
-    throttle::SourceKey,
 };
 
 /// Most credentials of one person, a set of backup codes counting as one.
 const MOST_CREDENTIALS: usize = 16;
 /// Most pending credentials in the whole store.
 const MOST_PENDING: i64 = 1024;
-/// Most sources from which one person is trusted.
-const MOST_TRUSTED: i64 = 64;
 /// Bounds on what is stored, in bytes (and codes).
 const LONGEST_NAME: usize = 256;
 const LONGEST_SEALED: usize = 4096;
 const MOST_CODES: usize = 64;
-/// How old a trusted source's row gets before it is written again, in seconds.
-const TRUST_REFRESH: i64 = 86_400;
 
 type Verdict<T> = rusqlite::Result<Result<T, StoreError>>;
 
@@ -215,49 +210,6 @@ pub(super) fn unlock(
     }
     trail::write(tx, record)?;
     Ok(Ok(()))
-}
-
-/// Notes a completed login. See [`Store::record_login`](crate::store::Store::record_login).
-pub(super) fn note_login(tx: &mut Tx<'_>, login: &Login) -> rusqlite::Result<()> {
-    let person = login.person.0;
-    let sql = "UPDATE person SET last_login = max(?2, ifnull(last_login, ?2)), failures_since = 0 WHERE id = ?1 AND id > 0";
-    if tx
-        .connection
-        .prepare_cached(sql)?
-        .execute(params![person, login.now.wall])?
-        != 1
-    {
-        return Ok(());
-    }
-    let Some(source) = SourceKey::of(login.place).filter(SourceKey::is_known) else {
-        return Ok(());
-    };
-    let now = login.now.steady;
-    let last: Option<i64> = tx
-        .connection
-        .prepare_cached("SELECT last FROM trusted_source WHERE person = ?1 AND source = ?2")?
-        .query_row(params![person, source.as_bytes()], |row| row.get(0))
-        .optional()?;
-    if last.is_some_and(|last| last <= now && now - last < TRUST_REFRESH) {
-        return Ok(());
-    }
-    tx.connection
-        .prepare_cached(
-            "INSERT INTO trusted_source (person, source, last) VALUES (?1, ?2, ?3) \
-             ON CONFLICT (person, source) DO UPDATE SET last = excluded.last",
-        )?
-        .execute(params![person, source.as_bytes(), now])?;
-    tx.connection
-        .prepare_cached(
-            "DELETE FROM trusted_source WHERE person = ?1 AND (last <= ?2 OR source NOT IN \
-             (SELECT source FROM trusted_source WHERE person = ?1 ORDER BY last DESC LIMIT ?3))",
-        )?
-        .execute(params![
-            person,
-            now.saturating_sub(tx.options.limits.window),
-            MOST_TRUSTED
-        ])
-        .map(drop)
 }
 
 /// Sets TOTP steps from the future back. A step's length is sealed; but steps are in proportion to the wall clock, and

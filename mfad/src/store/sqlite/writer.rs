@@ -15,7 +15,7 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::{Options, people, schema, trail};
+use super::{Options, logins, schema, trail};
 use crate::{
     failpoint,
     store::{Login, PersonId, StoreError},
@@ -267,7 +267,7 @@ impl Writer {
             memory: &mut self.memory,
         };
         for login in self.logins.values() {
-            people::note_login(&mut tx, login)?;
+            logins::note_login(&mut tx, login)?;
         }
         // A job on its own needs no savepoint if the whole transaction can go with it.
         let alone = jobs.len() == 1 && self.logins.is_empty();
