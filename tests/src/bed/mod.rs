@@ -1,5 +1,6 @@
 //! A machine to log in to, thrown away after one case. It starts, is entered, and ends; what is in it is `host`'s matter.
 
+mod mirror;
 pub mod ns;
 pub mod nspawn;
 

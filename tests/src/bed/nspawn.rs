@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Bed, Init, Kind, await_start, children, remove_empty};
+use super::{Bed, Init, Kind, await_start, children, mirror, remove_empty};
 use crate::{Failure, build};
 
 /// Debian's release under test.
@@ -54,16 +54,30 @@ exec systemd-nspawn --quiet --directory="$root" --boot --machine="$name" --regis
     --console=read-only --private-network "$@"
 "#;
 
-/// The root file system, made if it is not there yet (a minute or two, and it needs a Debian mirror).
-pub fn rootfs() -> Result<PathBuf, Failure> {
+/// What came of asking for the root file system.
+#[derive(Debug)]
+pub enum Rootfs {
+    /// It is here.
+    Ready(PathBuf),
+    /// It would have to be made, and no mirror to make it from answers: why.
+    NoMirror(String),
+}
+
+/// The root file system, made if it is not there yet (a minute or two, and it needs a Debian mirror). With a mirror that
+/// answers, whatever then goes wrong is a failure.
+pub fn rootfs() -> Result<Rootfs, Failure> {
     let mut recipe = DefaultHasher::new();
     (SUITE, PACKAGES, CUSTOMIZE).hash(&mut recipe);
     let cache = build::cache()?;
     let ready = cache.join(format!("rootfs-{:016x}", recipe.finish()));
     if ready.is_dir() {
-        return Ok(ready);
+        return Ok(Rootfs::Ready(ready));
     }
     fs::create_dir_all(&cache)?;
+    let sources = mirror::sources();
+    if let Some(reason) = mirror::silent(SUITE, sources, &cache)? {
+        return Ok(Rootfs::NoMirror(reason));
+    }
     // Made beside its place and renamed: half a root file system is never taken for a whole one.
     let new = ready.with_extension("new");
     let _ = fs::remove_dir_all(&new);
@@ -75,15 +89,7 @@ pub fn rootfs() -> Result<PathBuf, Failure> {
         .arg(format!("--customize-hook={CUSTOMIZE}"))
         .arg(SUITE)
         .arg(&new)
-        // This machine's own mirrors, if it names any; otherwise Debian's.
-        .args(
-            [
-                "/etc/apt/sources.list.d/debian.sources",
-                "/etc/apt/sources.list",
-            ]
-            .iter()
-            .find(|list| fs::metadata(list).is_ok_and(|found| found.len() > 0)),
-        )
+        .args(sources)
         .env("DEBIAN_FRONTEND", "noninteractive");
     let output = mmdebstrap.output()?;
     if !output.status.success() {
@@ -94,7 +100,7 @@ pub fn rootfs() -> Result<PathBuf, Failure> {
         )));
     }
     fs::rename(&new, &ready)?;
-    Ok(ready)
+    Ok(Rootfs::Ready(ready))
 }
 
 /// Boots one with the product from `tree` installed, or without it.

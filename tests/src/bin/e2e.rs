@@ -9,7 +9,7 @@ use std::{
 
 use mfa_tests::{
     Failure,
-    bed::{self, Kind},
+    bed::{self, Kind, nspawn::Rootfs},
     build::{self, Artifacts},
     cases,
     runner::{self, Job, Stage, Tally},
@@ -25,7 +25,8 @@ Logs in for real: sshd, sudo, su, login and the rest, each case on a machine tha
   --jobs N       so many at once (default: one a processor)
 
 Builds the product first, or takes it from MFA_TREE (what `make install DESTDIR=…` made). Beds need root: called by
-somebody else, it builds as them and goes on through sudo. Root file systems are kept in MFA_TEST_CACHE (target/beds).
+somebody else, it builds as them and goes on through sudo. Root file systems are kept in MFA_TEST_CACHE (target/beds);
+where one has to be made and no Debian mirror answers, the cases on nspawn are skipped.
 ";
 
 #[derive(Debug, Default)]
@@ -116,16 +117,36 @@ fn perform(options: Options, jobs: &[Job]) -> Result<Tally, Failure> {
     if !nix::unistd::geteuid().is_root() {
         return become_root(&artifacts, jobs);
     }
-    let rootfs = if jobs.iter().any(|job| job.kind == Kind::Nspawn) {
-        Some(bed::nspawn::rootfs()?)
-    } else {
-        None
-    };
+    let mut jobs = jobs.to_vec();
+    let (mut rootfs, mut skipped) = (None, 0);
+    if jobs.iter().any(on_nspawn) {
+        match bed::nspawn::rootfs()? {
+            Rootfs::Ready(made) => rootfs = Some(made),
+            Rootfs::NoMirror(reason) => {
+                let unmade: Vec<Job> = jobs.extract_if(.., |job| on_nspawn(job)).collect();
+                skipped = skip(&unmade, &reason);
+            }
+        }
+    }
     let at_once = options
         .jobs
         .or_else(|| thread::available_parallelism().map(Into::into).ok())
         .unwrap_or(1);
-    Ok(runner::run(&Stage { artifacts, rootfs }, jobs, at_once))
+    let mut tally = runner::run(&Stage { artifacts, rootfs }, &jobs, at_once);
+    tally.skipped += skipped;
+    Ok(tally)
+}
+
+fn on_nspawn(job: &Job) -> bool {
+    job.kind == Kind::Nspawn
+}
+
+/// Says of each of `jobs` that it is not run, and why; returns how many.
+fn skip(jobs: &[Job], reason: &str) -> usize {
+    for job in jobs {
+        println!("SKIP {}: {reason}", job.name());
+    }
+    jobs.len()
 }
 
 /// Goes on as root with what was built. Returns only if that is not possible.
@@ -137,14 +158,9 @@ fn become_root(artifacts: &Artifacts, jobs: &[Job]) -> Result<Tally, Failure> {
         .arg("--built")
         .args([&artifacts.tree, &artifacts.pamdrive])
         .exec();
-    for job in jobs {
-        println!(
-            "SKIP {}: the beds need root, and sudo does not run ({error})",
-            job.name()
-        );
-    }
+    let reason = format!("the beds need root, and sudo does not run ({error})");
     Ok(Tally {
-        skipped: jobs.len(),
+        skipped: skip(jobs, &reason),
         ..Tally::default()
     })
 }
