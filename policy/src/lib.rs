@@ -16,11 +16,8 @@
 //! let policy = Policy::parse(&[Source { name: "policy.toml", text }], &vocabulary).unwrap();
 //!
 //! let request = Request {
-//!     user: "alice",
-//!     groups: &[],
-//!     service: "sshd",
 //!     address: Some([10, 20, 7, 1].into()),
-//!     local: false,
+//!     ..Request::new("alice", "sshd", 1_795_000_000)
 //! };
 //! assert_eq!(policy.decide(&request).verdict, Verdict::NotRequired);
 //! ```
@@ -30,15 +27,23 @@ mod condition;
 mod decide;
 mod diagnostic;
 pub mod document;
+mod fact;
 mod load;
 mod name;
 mod print;
+mod request;
 mod rule;
+mod truth;
 mod unenrolled;
 mod verdict;
 
-pub use decide::{Decision, Request};
+pub use decide::Decision;
 pub use diagnostic::{Diagnostic, Source};
+pub use fact::{Fact, FactSet, FactSet as Needs};
+pub use request::{
+    Country, Device, FirstFactor, Key, Known, Level, Request, Risk, Signal, Signals,
+};
+pub use truth::Truth;
 pub use unenrolled::{Unenrolled, UnenrolledAction};
 pub use verdict::{Requirement, Verdict};
 
@@ -70,9 +75,9 @@ impl Policy {
         self.unenrolled.unwrap_or_default()
     }
 
-    /// Whether any rule asks for groups: if none does, nobody needs to look them up.
-    pub fn needs_groups(&self) -> bool {
-        self.rules.iter().any(|rule| rule.when.needs_groups())
+    /// The facts that some rule asks for: of the others, nobody needs to look anything up.
+    pub fn needs(&self) -> Needs {
+        self.rules.iter().map(|rule| rule.when.needs()).collect()
     }
 
     /// How many rules there are, floors included.

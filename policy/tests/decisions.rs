@@ -7,7 +7,7 @@
 
 use std::net::IpAddr;
 
-use policy::{Policy, Request, Source, UnenrolledAction, Vocabulary};
+use policy::{Fact, Known, Policy, Request, Source, UnenrolledAction, Vocabulary};
 
 const VOCABULARY: Vocabulary<'_> = Vocabulary {
     factors: &["totp", "hotp", "backup-codes"],
@@ -29,13 +29,12 @@ fn decide(policy: &Policy, login: &str) -> String {
     let (user, groups) = who.split_once(':').unwrap_or((who, ""));
     let groups: Vec<String> = groups.split(',').map(str::to_owned).collect();
     let decision = policy.decide(&Request {
-        user,
-        groups: &groups,
-        service,
+        groups: Known::Is(&groups),
         address: place
             .filter(|word| *word != "local")
             .map(|word| word.parse::<IpAddr>().unwrap()),
         local: place == Some("local"),
+        ..Request::new(user, service, 0)
     });
     let rule = decision.rule.as_deref().unwrap_or("(none)");
     format!("{} <- {rule}", decision.verdict)
@@ -193,11 +192,9 @@ fn a_login_that_names_a_far_end_is_not_local_whatever_else_it_says() {
     let policy =
         parse("[[rule]]\nname = \"l\"\nwhen = { network = \"local\" }\nrequire = \"none\"\n");
     let decision = policy.decide(&Request {
-        user: "alice",
-        groups: &[],
-        service: "sshd",
         address: Some([203, 0, 113, 9].into()),
         local: true,
+        ..Request::new("alice", "sshd", 0)
     });
     assert_eq!(decision.rule, None);
 }
@@ -366,9 +363,10 @@ fn groups_are_needed_only_where_a_rule_asks_for_them() {
             "[[rule]]\nname = \"r\"\nwhen = {when}\nrequire = \"any\"\n"
         ))
     };
-    assert!(!parse("").needs_groups());
-    assert!(!rule("{ user = \"alice\", network = \"local\" }").needs_groups());
-    assert!(rule("{ user = \"alice\", group = \"wheel\" }").needs_groups());
+    let asks = |policy: Policy| policy.needs().contains(Fact::Groups);
+    assert!(!asks(parse("")));
+    assert!(!asks(rule("{ user = \"alice\", network = \"local\" }")));
+    assert!(asks(rule("{ user = \"alice\", group = \"wheel\" }")));
 }
 
 #[test]

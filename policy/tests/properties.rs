@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr};
 
-use policy::{Policy, Request, Requirement, Source, Verdict, Vocabulary};
+use policy::{Known, Policy, Request, Requirement, Source, Verdict, Vocabulary};
 use proptest::{prelude::*, sample::subsequence};
 
 const FACTORS: [&str; 4] = ["totp", "hotp", "backup-codes", "fido2"];
@@ -114,11 +114,10 @@ struct Login {
 impl Login {
     fn request(&self) -> Request<'_> {
         Request {
-            user: &self.user,
-            groups: &self.groups,
-            service: &self.service,
+            groups: Known::Is(&self.groups),
             address: self.address,
             local: self.local,
+            ..Request::new(&self.user, &self.service, 0)
         }
     }
 }
@@ -178,15 +177,7 @@ fn demand(rule: &Written) -> Verdict {
         floor: false,
         ..rule.clone()
     };
-    parse(&[alone])
-        .decide(&Request {
-            user: "",
-            groups: &[],
-            service: "",
-            address: None,
-            local: false,
-        })
-        .verdict
+    parse(&[alone]).decide(&Request::new("", "", 0)).verdict
 }
 
 /// Whether the rule's condition holds.

@@ -6,6 +6,7 @@ use std::{
 };
 
 use mfad_protocol::{Context, Hook, Message, PendingReference, State, Step, Style};
+use policy::Known;
 
 use super::{
     Caller,
@@ -91,7 +92,7 @@ impl Engine {
         };
         facts.settle_place(subject.uid());
         let loaded = self.loaded();
-        let decision = loaded.policy.decide(&request(&facts, subject.groups()));
+        let decision = loaded.policy.decide(&request(&facts, &subject, now));
         match course(
             &facts,
             &subject,
@@ -328,13 +329,14 @@ impl Engine {
 }
 
 /// The policy's view of a login.
-pub(super) fn request<'a>(facts: &'a Facts, groups: &'a [String]) -> policy::Request<'a> {
+pub(super) fn request<'a>(facts: &'a Facts, subject: &'a Subject, now: Now) -> policy::Request<'a> {
+    let user = facts.user.as_deref().unwrap_or_default();
     policy::Request {
-        user: facts.user.as_deref().unwrap_or_default(),
-        groups,
-        service: &facts.service,
+        uid: subject.uid(),
+        groups: Known::Is(subject.groups()),
         address: facts.address,
         local: facts.local,
+        ..policy::Request::new(user, &facts.service, now.wall)
     }
 }
 

@@ -146,7 +146,7 @@ impl Engine {
         };
         facts.settle_place(subject.uid());
         let loaded = self.loaded();
-        let decision = loaded.policy.decide(&request(&facts, subject.groups()));
+        let decision = loaded.policy.decide(&request(&facts, &subject, now));
         match gate(&subject, &decision, loaded.policy.unenrolled(), now.wall) {
             Gate::Shut(why) => self.shut(&facts, why, now),
             Gate::Open(remind) => {

@@ -257,10 +257,7 @@ mod tests {
         };
         let any = Verdict::Require(Requirement::any_factor());
         for verdict in [Verdict::NotRequired, any, Verdict::Deny] {
-            let decision = Decision {
-                verdict,
-                rule: None,
-            };
+            let decision = Decision::certain(verdict, None);
             let course = course(&facts(), &alias, &decision, allow, 0);
             assert!(
                 matches!(

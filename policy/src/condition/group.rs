@@ -4,12 +4,18 @@ use std::fmt;
 
 use super::{Condition, Kind};
 use crate::{
-    decide::Request,
+    Known, Request,
     document::{Findings, Value},
+    fact::Fact,
     name::{Case, Names},
+    truth::{Sense, Truth},
 };
 
-pub(super) const KIND: Kind = Kind { key: "group", read };
+pub(super) const KIND: Kind = Kind {
+    key: "group",
+    fact: Fact::Groups,
+    read,
+};
 
 #[derive(Debug)]
 struct Group(Names);
@@ -20,12 +26,11 @@ fn read(value: Value<'_>, findings: &mut Findings<'_>) -> Option<Box<dyn Conditi
 }
 
 impl Condition for Group {
-    fn holds(&self, request: &Request<'_>) -> bool {
-        request.groups.iter().any(|group| self.0.matches(group))
-    }
-
-    fn needs_groups(&self) -> bool {
-        true
+    fn truth(&self, request: &Request<'_>, _sense: Sense) -> Truth {
+        match request.groups {
+            Known::Unknown => Truth::Unknown,
+            Known::Is(groups) => groups.iter().any(|group| self.0.matches(group)).into(),
+        }
     }
 }
 

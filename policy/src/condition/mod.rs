@@ -11,33 +11,33 @@ mod user;
 use std::fmt;
 
 use crate::{
-    decide::Request,
+    Request,
     document::{Findings, Value},
+    fact::{Fact, FactSet},
+    truth::{Sense, Truth},
 };
 
 /// One question about a login. Displayed as the TOML value that it was read from.
 pub(crate) trait Condition: fmt::Debug + fmt::Display + Send + Sync {
-    /// The answer. Where the request does not tell, it is no.
-    fn holds(&self, request: &Request<'_>) -> bool;
-
-    /// Whether [`Request::groups`] matters.
-    fn needs_groups(&self) -> bool {
-        false
-    }
+    /// The answer. `sense` matters only where the request does not tell.
+    fn truth(&self, request: &Request<'_>, sense: Sense) -> Truth;
 }
 
 /// A condition's key, and how its value is read.
+#[derive(Debug)]
 struct Kind {
     key: &'static str,
+    /// What it asks for.
+    fact: Fact,
     read: fn(Value<'_>, &mut Findings<'_>) -> Option<Box<dyn Condition>>,
 }
 
 /// The conditions there are, in the order in which they are printed.
-const KINDS: [Kind; 4] = [service::KIND, user::KIND, group::KIND, network::KIND];
+static KINDS: [Kind; 4] = [service::KIND, user::KIND, group::KIND, network::KIND];
 
 /// Conditions that must all hold. None at all holds always.
 #[derive(Debug, Default)]
-pub(crate) struct When(Vec<(&'static str, Box<dyn Condition>)>);
+pub(crate) struct When(Vec<(&'static Kind, Box<dyn Condition>)>);
 
 impl When {
     /// Reads the table of conditions. What is wrong with it is noted, and left out of the result.
@@ -47,7 +47,7 @@ impl When {
             .iter()
             .filter_map(|kind| {
                 let condition = (kind.read)(table.take(kind.key)?, findings)?;
-                Some((kind.key, condition))
+                Some((kind, condition))
             })
             .collect();
         table.finish(findings);
@@ -55,13 +55,29 @@ impl When {
     }
 
     /// Whether all of them hold.
-    pub(crate) fn holds(&self, request: &Request<'_>) -> bool {
-        self.0.iter().all(|(_, condition)| condition.holds(request))
+    pub(crate) fn truth(&self, request: &Request<'_>) -> Truth {
+        let mut truth = Truth::Yes;
+        for (_, condition) in &self.0 {
+            truth = truth.and(condition.truth(request, Sense::Plain));
+            if truth == Truth::No {
+                break;
+            }
+        }
+        truth
     }
 
-    /// Whether any of them asks for groups.
-    pub(crate) fn needs_groups(&self) -> bool {
-        self.0.iter().any(|(_, condition)| condition.needs_groups())
+    /// The facts without which it cannot be told whether they hold.
+    pub(crate) fn unknown(&self, request: &Request<'_>) -> FactSet {
+        let unknown = self
+            .0
+            .iter()
+            .filter(|(_, condition)| condition.truth(request, Sense::Plain) == Truth::Unknown);
+        unknown.map(|(kind, _)| kind.fact).collect()
+    }
+
+    /// The facts that they ask for.
+    pub(crate) fn needs(&self) -> FactSet {
+        self.0.iter().map(|(kind, _)| kind.fact).collect()
     }
 }
 
@@ -70,9 +86,9 @@ impl fmt::Display for When {
         if self.0.is_empty() {
             return f.write_str("{}");
         }
-        for (position, (key, condition)) in self.0.iter().enumerate() {
+        for (position, (kind, condition)) in self.0.iter().enumerate() {
             f.write_str(if position == 0 { "{ " } else { ", " })?;
-            write!(f, "{key} = {condition}")?;
+            write!(f, "{} = {condition}", kind.key)?;
         }
         f.write_str(" }")
     }

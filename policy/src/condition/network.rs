@@ -9,13 +9,16 @@ use ipnet::{IpNet, Ipv4Net};
 
 use super::{Condition, Kind};
 use crate::{
-    decide::Request,
+    Request,
     diagnostic::quoted,
     document::{Findings, QuotedList, Value},
+    fact::Fact,
+    truth::{Sense, Truth},
 };
 
 pub(super) const KIND: Kind = Kind {
     key: "network",
+    fact: Fact::Network,
     read,
 };
 
@@ -88,14 +91,20 @@ fn mapped_net(address: Ipv6Addr, prefix: u8) -> Option<Ipv4Net> {
 }
 
 impl Condition for Network {
-    fn holds(&self, request: &Request<'_>) -> bool {
+    fn truth(&self, request: &Request<'_>, sense: Sense) -> Truth {
         let address = request.address.map(|address| address.to_canonical());
-        self.0.iter().any(|place| match (place, address) {
+        let listed = self.0.iter().any(|place| match (place, address) {
             // A request that names a far end has one, whatever else it says.
             (Place::Local, None) => request.local,
             (Place::Net(net), Some(address)) => net.contains(&address),
             (Place::Local, Some(_)) | (Place::Net(_), None) => false,
-        })
+        });
+        let told = address.is_some() || request.local;
+        match (listed, told) {
+            (true, _) => Truth::Yes,
+            (false, true) => Truth::No,
+            (false, false) => Truth::unnamed(sense),
+        }
     }
 }
 

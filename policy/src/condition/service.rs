@@ -4,13 +4,16 @@ use std::fmt;
 
 use super::{Condition, Kind};
 use crate::{
-    decide::Request,
+    Request,
     document::{Findings, Value},
+    fact::Fact,
     name::{Case, Names},
+    truth::{Sense, Truth},
 };
 
 pub(super) const KIND: Kind = Kind {
     key: "service",
+    fact: Fact::Service,
     read,
 };
 
@@ -26,16 +29,17 @@ fn read(value: Value<'_>, findings: &mut Findings<'_>) -> Option<Box<dyn Conditi
 }
 
 impl Condition for Service {
-    fn holds(&self, request: &Request<'_>) -> bool {
+    fn truth(&self, request: &Request<'_>, _sense: Sense) -> Truth {
         let spellings = ALIASES.iter().find(|names| {
             names
                 .iter()
                 .any(|name| name.eq_ignore_ascii_case(request.service))
         });
-        match spellings {
+        let matches = match spellings {
             Some(names) => names.iter().any(|name| self.0.matches(name)),
             None => self.0.matches(request.service),
-        }
+        };
+        matches.into()
     }
 }
 

@@ -4,12 +4,18 @@ use std::fmt;
 
 use super::{Condition, Kind};
 use crate::{
-    decide::Request,
+    Request,
     document::{Findings, Value},
+    fact::Fact,
     name::{Case, Names},
+    truth::{Sense, Truth},
 };
 
-pub(super) const KIND: Kind = Kind { key: "user", read };
+pub(super) const KIND: Kind = Kind {
+    key: "user",
+    fact: Fact::User,
+    read,
+};
 
 #[derive(Debug)]
 struct User(Names);
@@ -20,8 +26,8 @@ fn read(value: Value<'_>, findings: &mut Findings<'_>) -> Option<Box<dyn Conditi
 }
 
 impl Condition for User {
-    fn holds(&self, request: &Request<'_>) -> bool {
-        self.0.matches(request.user)
+    fn truth(&self, request: &Request<'_>, _sense: Sense) -> Truth {
+        self.0.matches(request.user).into()
     }
 }
 
