@@ -1,5 +1,5 @@
-//! What has to be built before a case can run: the product as `make install` lays it out, and the tests' own PAM host.
-//! Runs as whoever calls the tests; nothing here needs root.
+//! What has to be built before a case can run: the product as `make install` lays it out, and the tests' own PAM host
+//! and D-Bus client. Runs as whoever calls the tests; nothing here needs root.
 
 use std::{
     env, fs,
@@ -16,6 +16,8 @@ pub struct Artifacts {
     pub tree: PathBuf,
     /// The tests' PAM host.
     pub pamdrive: PathBuf,
+    /// The tests' D-Bus client.
+    pub busdrive: PathBuf,
 }
 
 /// The top of the source tree.
@@ -47,13 +49,19 @@ pub fn artifacts() -> Result<Artifacts, Failure> {
         "mfa-tests",
         "--bin",
         "pamdrive",
+        "--bin",
+        "busdrive",
     ]);
     // Into the directory where this program lies.
     if !cfg!(debug_assertions) {
         host.arg("--release");
     }
     run(&mut host)?;
-    let pamdrive = env::current_exe()?.with_file_name("pamdrive");
+    let here = env::current_exe()?;
+    let (pamdrive, busdrive) = (
+        here.with_file_name("pamdrive"),
+        here.with_file_name("busdrive"),
+    );
     let tree = if let Some(tree) = env::var_os("MFA_TREE") {
         tree.into()
     } else {
@@ -71,7 +79,11 @@ pub fn artifacts() -> Result<Artifacts, Failure> {
             .arg(format!("DESTDIR={}", tree.display())))?;
         tree
     };
-    Ok(Artifacts { tree, pamdrive })
+    Ok(Artifacts {
+        tree,
+        pamdrive,
+        busdrive,
+    })
 }
 
 fn run(command: &mut Command) -> Result<(), Failure> {

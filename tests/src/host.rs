@@ -6,6 +6,7 @@ use std::{
     fmt::Write as _,
     fs,
     io::Write as _,
+    path::Path,
     process::{Command, Stdio},
 };
 
@@ -165,10 +166,18 @@ impl Host {
 
     /// Puts the tests' PAM host into place.
     pub fn put_pamdrive(&self) -> Outcome {
-        let program = fs::read(&self.artifacts.pamdrive)?;
+        self.put_program("pamdrive", &self.artifacts.pamdrive)
+    }
+
+    /// Puts the tests' D-Bus client into place.
+    pub fn put_busdrive(&self) -> Outcome {
+        self.put_program("busdrive", &self.artifacts.busdrive)
+    }
+
+    fn put_program(&self, name: &str, from: &Path) -> Outcome {
         self.feed(
-            "cat >/usr/local/bin/pamdrive && chmod 0755 /usr/local/bin/pamdrive",
-            &program,
+            &format!("cat >/usr/local/bin/{name} && chmod 0755 /usr/local/bin/{name}"),
+            &fs::read(from)?,
         )
     }
 

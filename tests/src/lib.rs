@@ -7,6 +7,7 @@ pub mod build;
 pub mod cases;
 pub mod failure;
 pub mod host;
+pub mod interface;
 pub mod pty;
 pub mod runner;
 pub mod ssh;

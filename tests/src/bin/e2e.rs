@@ -57,6 +57,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
                 options.built = Some(Artifacts {
                     tree: arguments.next()?.into(),
                     pamdrive: arguments.next()?.into(),
+                    busdrive: arguments.next()?.into(),
                 });
             }
             _ => return None,
@@ -156,7 +157,7 @@ fn become_root(artifacts: &Artifacts, jobs: &[Job]) -> Result<Tally, Failure> {
         .arg(env::current_exe()?)
         .args(env::args().skip(1))
         .arg("--built")
-        .args([&artifacts.tree, &artifacts.pamdrive])
+        .args([&artifacts.tree, &artifacts.pamdrive, &artifacts.busdrive])
         .exec();
     let reason = format!("the beds need root, and sudo does not run ({error})");
     Ok(Tally {

@@ -2,6 +2,7 @@
 
 pub mod abuse;
 pub mod bed;
+pub mod bus;
 pub mod daemon;
 pub mod drive;
 pub mod hygiene;
@@ -92,6 +93,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         passwd::CASES,
         daemon::CASES,
         abuse::CASES,
+        bus::CASES,
         vectors::CASES,
         hygiene::CASES,
     ]
