@@ -7,18 +7,27 @@ use mfad_protocol::{
 };
 use zbus::{Connection, interface, message::Header};
 
-use super::{caller::administrator, error::Error};
+use super::{
+    caller::{QUESTIONS, administrator},
+    error::Error,
+    share::Shares,
+};
 use crate::core::Core;
 
 /// The interface.
 pub struct Administration {
     core: Arc<Core>,
+    /// To polkit, and not yet answered.
+    questions: Shares,
 }
 
 impl Administration {
     /// Serves it.
     pub fn new(core: Arc<Core>) -> Self {
-        Self { core }
+        Self {
+            core,
+            questions: Shares::of(QUESTIONS),
+        }
     }
 }
 
@@ -32,7 +41,7 @@ impl Administration {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<DaemonStatus, Error> {
         let _busy = self.core.busy();
-        administrator(bus, &header).await?;
+        administrator(bus, &header, &self.questions).await?;
         Ok(self.core.status().await)
     }
 
@@ -46,7 +55,7 @@ impl Administration {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<Vec<UserInfo>, Error> {
         let _busy = self.core.busy();
-        administrator(bus, &header).await?;
+        administrator(bus, &header, &self.questions).await?;
         Ok(self.core.engine()?.list_users(&after, limit).await?)
     }
 
@@ -59,7 +68,7 @@ impl Administration {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<UserInfo, Error> {
         let _busy = self.core.busy();
-        administrator(bus, &header).await?;
+        administrator(bus, &header, &self.questions).await?;
         Ok(self.core.engine()?.show_user(&user).await?)
     }
 
@@ -74,7 +83,7 @@ impl Administration {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<EnrollmentOffer, Error> {
         let _busy = self.core.busy();
-        let caller = administrator(bus, &header).await?;
+        let caller = administrator(bus, &header, &self.questions).await?;
         Ok(self
             .core
             .engine()?
@@ -91,7 +100,7 @@ impl Administration {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), Error> {
         let _busy = self.core.busy();
-        let caller = administrator(bus, &header).await?;
+        let caller = administrator(bus, &header, &self.questions).await?;
         Ok(self
             .core
             .engine()?
@@ -108,7 +117,7 @@ impl Administration {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), Error> {
         let _busy = self.core.busy();
-        let caller = administrator(bus, &header).await?;
+        let caller = administrator(bus, &header, &self.questions).await?;
         Ok(self
             .core
             .engine()?
@@ -124,7 +133,7 @@ impl Administration {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), Error> {
         let _busy = self.core.busy();
-        let caller = administrator(bus, &header).await?;
+        let caller = administrator(bus, &header, &self.questions).await?;
         Ok(self.core.engine()?.reset_user(&caller, &user).await?)
     }
 
@@ -137,7 +146,7 @@ impl Administration {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<Vec<(i64, i64, String)>, Error> {
         let _busy = self.core.busy();
-        administrator(bus, &header).await?;
+        administrator(bus, &header, &self.questions).await?;
         Ok(self.core.engine()?.audit(query).await?)
     }
 
@@ -149,7 +158,7 @@ impl Administration {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<ReloadReport, Error> {
         let _busy = self.core.busy();
-        let caller = administrator(bus, &header).await?;
+        let caller = administrator(bus, &header, &self.questions).await?;
         Ok(self.core.reload(Some(caller.uid)))
     }
 }

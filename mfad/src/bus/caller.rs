@@ -9,13 +9,16 @@ use zbus::{
     names::{BusName, UniqueName},
 };
 
-use super::error::Error;
+use super::{error::Error, share::Shares};
 use crate::session::{Caller, Connection};
 
 /// polkit action for administrative acts by somebody who is not root.
 const ACTION: &str = "org.mfad.administer";
 /// `CheckAuthorization` may ask the person for an administrator's password.
 const ALLOW_USER_INTERACTION: u32 = 1;
+/// Most questions to polkit about one uid at once. The bus lets the daemon have 128 unanswered
+/// (`max_replies_per_connection`), and somebody whose own agent never answers must not have them all.
+pub(super) const QUESTIONS: usize = 4;
 /// How long the person may take to answer polkit.
 const POLKIT_PATIENCE: Duration = Duration::from_mins(1);
 
@@ -42,9 +45,21 @@ async fn uid_of(bus: &Bus, sender: &UniqueName<'_>) -> Result<u32, Error> {
 }
 
 /// The caller, if it may administer: root, or whom polkit lets (asking for an administrator's password).
-pub async fn administrator(bus: &Bus, header: &Header<'_>) -> Result<Caller, Error> {
+pub(super) async fn administrator(
+    bus: &Bus,
+    header: &Header<'_>,
+    questions: &Shares,
+) -> Result<Caller, Error> {
     let caller = on_bus(bus, header).await?;
-    if caller.is_root() || polkit_allows(bus, header).await {
+    if caller.is_root() {
+        return Ok(caller);
+    }
+    let Some(_question) = questions.take(caller.uid) else {
+        return Err(Error::Full(
+            "polkit is asking about you already; answer that first".into(),
+        ));
+    };
+    if polkit_allows(bus, header).await {
         return Ok(caller);
     }
     Err(Error::Denied(

@@ -1,10 +1,9 @@
 //! The login sockets: accepts peers, asks the kernel who they are, and serves each its own interface.
 
 use std::{
-    collections::HashMap,
     os::unix::net::UnixListener as StdListener,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -19,6 +18,7 @@ use zbus::connection::Builder;
 
 use super::{
     authentication::{Authentication, Whence},
+    share::{Share, Shares},
     wire::Peer,
 };
 use crate::{
@@ -65,7 +65,7 @@ pub struct Listener {
     door: Door,
     core: Arc<Core>,
     slots: Arc<Semaphore>,
-    held: Arc<Mutex<HashMap<u32, usize>>>,
+    shares: Shares,
     /// Whom the PAM door lets in: root, and in tests the one who runs them.
     owner: u32,
 }
@@ -86,7 +86,7 @@ impl Listener {
             door,
             core,
             slots,
-            held: Arc::default(),
+            shares: Shares::of(door.share()),
             owner,
         })
     }
@@ -118,7 +118,7 @@ impl Listener {
         let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
             return;
         };
-        let Some(share) = Share::take(&self.held, uid, self.door.share()) else {
+        let Some(share) = self.shares.take(uid) else {
             return;
         };
         let connection = Connection::Peer(NEXT_PEER.fetch_add(1, Ordering::Relaxed));
@@ -154,54 +154,4 @@ async fn serve(core: Arc<Core>, stream: UnixStream, caller: Caller, held: Held) 
     }
     drop(end);
     core.disconnected(&connection);
-}
-
-/// One connection's part of its uid's share.
-#[derive(Debug)]
-struct Share {
-    held: Arc<Mutex<HashMap<u32, usize>>>,
-    uid: u32,
-}
-
-impl Share {
-    fn take(held: &Arc<Mutex<HashMap<u32, usize>>>, uid: u32, most: usize) -> Option<Self> {
-        let mut counts = held.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(uid).or_default();
-        if *count >= most {
-            return None;
-        }
-        *count += 1;
-        Some(Self {
-            held: Arc::clone(held),
-            uid,
-        })
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        let mut counts = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.uid) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.uid);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_uid_has_its_share_and_gives_it_back() {
-        let held = Arc::default();
-        let taken: Vec<_> = (0..5).filter_map(|_| Share::take(&held, 1000, 4)).collect();
-        assert_eq!(taken.len(), 4);
-        assert!(Share::take(&held, 1001, 4).is_some());
-        drop(taken);
-        assert!(Share::take(&held, 1000, 4).is_some());
-        assert!(held.lock().unwrap().is_empty());
-    }
 }

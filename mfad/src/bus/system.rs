@@ -2,15 +2,17 @@
 //!
 //! The bus may be restarted under a running daemon; logins go on over the sockets meanwhile.
 
-use std::{os::unix::net::UnixStream, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use mfad_protocol::names;
+use tokio::net::UnixStream;
 use zbus::{Connection as Bus, connection::Builder, fdo::DBusProxy, names::WellKnownName};
 
 use super::{
     administration::Administration,
     authentication::{Authentication, Whence},
     enrollment::Enrollment,
+    intake::BusStream,
 };
 use crate::{core::Core, session::Connection};
 
@@ -22,9 +24,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Connects, serves the three interfaces, and only then asks for the name, so that whoever activated the daemon finds
 /// them there.
 pub async fn connect(core: &Arc<Core>, socket: &PathBuf) -> zbus::Result<Bus> {
-    let stream =
-        UnixStream::connect(socket).map_err(|error| zbus::Error::InputOutput(Arc::new(error)))?;
-    let building = Builder::unix_stream(stream)
+    // Without blocking: a bus that somebody keeps too busy to accept anybody must not hold up the logins on the sockets.
+    let stream = UnixStream::connect(socket)
+        .await
+        .map_err(|error| zbus::Error::InputOutput(Arc::new(error)))?;
+    let building = Builder::socket(BusStream::new(stream))
         .serve_at(
             names::OBJECT,
             Authentication::new(Arc::clone(core), Whence::Bus),

@@ -6,8 +6,8 @@
 
 use std::{
     fmt::Debug,
-    io::{self, IoSlice, IoSliceMut},
-    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+    io,
+    os::fd::{AsRawFd, BorrowedFd, OwnedFd},
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -16,14 +16,8 @@ use std::{
 };
 
 use mfad_protocol::limits;
-use nix::{
-    cmsg_space,
-    sys::socket::{
-        ControlMessage, ControlMessageOwned, MsgFlags, Shutdown, recvmsg, sendmsg, shutdown,
-    },
-};
+use nix::sys::socket::{Shutdown, shutdown};
 use tokio::{
-    io::Interest,
     net::UnixStream,
     sync::{Notify, oneshot},
 };
@@ -32,10 +26,7 @@ use zbus::{
     export::async_trait::async_trait,
 };
 
-/// Length of the fixed part of a D-Bus header: enough to know how long the message is.
-const FIXED_HEADER: usize = 16;
-/// Most descriptors taken from one message: a pidfd, and later an agent's socket.
-const DESCRIPTORS: usize = 4;
+use super::frame::{FIXED_HEADER, announced, give, refused, take};
 
 /// Most calls of one peer that are read before an answer to them is written. A module has one; who has more waits.
 const UNANSWERED: usize = 4;
@@ -183,27 +174,6 @@ impl Header {
     }
 }
 
-/// The length of the message that a fixed header opens (D-Bus specification, "Message Format").
-fn announced(fixed: &[u8]) -> Option<usize> {
-    let word = |at: usize| -> Option<usize> {
-        let bytes: [u8; 4] = fixed.get(at..at + 4)?.try_into().ok()?;
-        let value = match fixed.first()? {
-            b'l' => u32::from_le_bytes(bytes),
-            b'B' => u32::from_be_bytes(bytes),
-            _ => return None,
-        };
-        usize::try_from(value).ok()
-    };
-    let header = FIXED_HEADER
-        .checked_add(word(12)?)?
-        .checked_next_multiple_of(8)?;
-    header.checked_add(word(4)?)
-}
-
-fn refused(why: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, why.to_owned())
-}
-
 #[async_trait]
 impl<T: Debug + Send + Sync + 'static> ReadHalf for Reader<T> {
     async fn recvmsg(&mut self, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
@@ -211,12 +181,7 @@ impl<T: Debug + Send + Sync + 'static> ReadHalf for Reader<T> {
             self.line.room().await?;
         }
         let wanted = buffer.len().min(self.header.next_read());
-        let stream = &self.line.stream;
-        let (length, descriptors) = stream
-            .async_io(Interest::READABLE, || {
-                receive(stream, &mut buffer[..wanted])
-            })
-            .await?;
+        let (length, descriptors) = take(&self.line.stream, &mut buffer[..wanted]).await?;
         self.header.follow(&buffer[..length])?;
         if length > 0 && self.header.is_between_messages() {
             self.line.unanswered.fetch_add(1, Ordering::Relaxed);
@@ -227,25 +192,6 @@ impl<T: Debug + Send + Sync + 'static> ReadHalf for Reader<T> {
     fn can_pass_unix_fd(&self) -> bool {
         true
     }
-}
-
-fn receive(stream: &UnixStream, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
-    let mut space = cmsg_space!([std::os::fd::RawFd; DESCRIPTORS]);
-    let mut vectors = [IoSliceMut::new(buffer)];
-    let flags = MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_DONTWAIT;
-    let message = recvmsg::<()>(stream.as_raw_fd(), &mut vectors, Some(&mut space), flags)?;
-    let length = message.bytes;
-    let mut descriptors = Vec::new();
-    for control in message.cmsgs()? {
-        if let ControlMessageOwned::ScmRights(raw) = control {
-            // SAFETY: the kernel has just installed these descriptors for this call, and nobody else knows them.
-            descriptors.extend(
-                raw.into_iter()
-                    .map(|raw| unsafe { OwnedFd::from_raw_fd(raw) }),
-            );
-        }
-    }
-    Ok((length, descriptors))
 }
 
 /// The writing half.
@@ -265,19 +211,7 @@ impl<T: Debug + Send + Sync + 'static> WriteHalf for Writer<T> {
         if !descriptors.is_empty() {
             return Err(refused("the daemon sends no descriptors"));
         }
-        let stream = &self.line.stream;
-        let sending = stream.async_io(Interest::WRITABLE, || {
-            let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
-            let none: &[ControlMessage<'_>] = &[];
-            let vectors = [IoSlice::new(buffer)];
-            Ok(sendmsg::<()>(
-                stream.as_raw_fd(),
-                &vectors,
-                none,
-                flags,
-                None,
-            )?)
-        });
+        let sending = give(&self.line.stream, buffer);
         let sent = tokio::time::timeout(WRITE_PATIENCE, sending)
             .await
             .unwrap_or_else(|_| Err(refused("the peer reads no answers")));
@@ -320,14 +254,6 @@ mod tests {
         header.extend(word(1));
         header.extend(word(fields));
         header
-    }
-
-    #[test]
-    fn lengths_are_read_in_either_byte_order() {
-        for endian in [b'l', b'B'] {
-            assert_eq!(announced(&fixed(endian, 10, 9)), Some(32 + 10));
-        }
-        assert_eq!(announced(b"GET / HTTP/1.1\r\n"), None);
     }
 
     #[test]
