@@ -15,7 +15,7 @@ use mfad_protocol::names;
 use nix::unistd::Uid;
 use sd_notify::NotifyState;
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::{Mutex, watch},
 };
 
@@ -94,6 +94,8 @@ async fn serve(
     keyring: Result<Keyring, String>,
     managed: bool,
 ) -> io::Result<()> {
+    // First: a daemon that is told to leave before it listens for that would take the calls that it has got along.
+    let signals = Signals::listen()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let trail = Trail::to(syslog::SOCKET);
     let owner = options.paths.owner;
@@ -123,7 +125,7 @@ async fn serve(
         Arc::clone(&bus),
     ));
     let _no_manager = sd_notify::notify(&[NotifyState::Ready]);
-    wait_for_the_end(&core, managed).await?;
+    wait_for_the_end(&core, managed, signals).await;
     let _no_manager = sd_notify::notify(&[NotifyState::Stopping]);
     stop.send_replace(true);
     staying.abort();
@@ -131,25 +133,39 @@ async fn serve(
     Ok(())
 }
 
+/// What the daemon is told from outside.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
 /// Returns when the daemon should end: a signal, or idleness where somebody will start it again.
-async fn wait_for_the_end(core: &Arc<Core>, managed: bool) -> io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
+async fn wait_for_the_end(core: &Arc<Core>, managed: bool, mut signals: Signals) {
     let mut tick = tokio::time::interval(TICK);
     let watchdog = sd_notify::watchdog_enabled().is_some();
     loop {
         tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => drop(core.reload(None)),
+            _ = signals.terminate.recv() => return,
+            _ = signals.interrupt.recv() => return,
+            _ = signals.hangup.recv() => drop(core.reload(None)),
             _ = tick.tick() => {
                 if watchdog {
                     let _no_manager = sd_notify::notify(&[NotifyState::Watchdog]);
                 }
                 let quiet = core.engine().map_or(config::IDLE_EXIT, |engine| engine.loaded().settings.daemon.idle_exit);
                 if managed && core.is_idle(quiet) {
-                    return Ok(());
+                    return;
                 }
             }
         }
