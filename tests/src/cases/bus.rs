@@ -74,7 +74,7 @@ fn call(method: &Method, arguments: Value) -> Value {
 }
 
 /// A call of a method in the interface file.
-fn call_of(host: &Host, name: &str, arguments: Value) -> Result<Value, Failure> {
+pub(super) fn call_of(host: &Host, name: &str, arguments: Value) -> Result<Value, Failure> {
     let methods = methods(host)?;
     let method = methods
         .iter()
@@ -229,7 +229,8 @@ impl Stage {
     }
 }
 
-fn context(user: &str) -> Value {
+/// What a host program says of a login.
+pub(super) fn context(user: &str) -> Value {
     json!({"protocol": 1, "hook": "auth", "service": SERVICE, "user": user, "after-password": true})
 }
 

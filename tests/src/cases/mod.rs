@@ -6,6 +6,7 @@ pub mod bus;
 pub mod daemon;
 pub mod drive;
 pub mod hygiene;
+pub mod leaving;
 pub mod login;
 pub mod passwd;
 pub mod ssh;
@@ -94,6 +95,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         daemon::CASES,
         abuse::CASES,
         bus::CASES,
+        leaving::CASES,
         vectors::CASES,
         hygiene::CASES,
     ]
