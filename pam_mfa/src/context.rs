@@ -10,7 +10,7 @@ use pam::{
     module::PamHandle,
 };
 
-use crate::{args::Args, ffi};
+use crate::{args::Args, ffi, transaction::Whose};
 
 /// What marks a name that no account can have.
 const UNFIT: char = '\u{FFFD}';
@@ -82,6 +82,14 @@ impl Login {
             && self.user == "root"
             && self.rhost.is_none()
             && self.tty.as_deref().is_some_and(is_console)
+    }
+
+    /// Whom and what it is for.
+    pub(crate) fn whose(&self) -> Whose {
+        Whose {
+            user: self.user.clone(),
+            service: self.service.clone(),
+        }
     }
 
     /// What the daemon is told.

@@ -151,6 +151,7 @@ pub(crate) fn authenticate(pamh: &mut PamHandle, raw: &[&CStr], flags: PamFlag) 
         login.user,
         login.tty.as_deref().unwrap_or("no terminal")
     );
+    let whose = login.whose();
     let ended = call.ask(pamh, login, None);
     let code = call.code(ended.outcome, facts);
     if let Some(passed) = passed(ended.outcome, facts) {
@@ -168,6 +169,7 @@ pub(crate) fn authenticate(pamh: &mut PamHandle, raw: &[&CStr], flags: PamFlag) 
         let kept = ffi::keep_transaction(
             pamh,
             Transaction {
+                whose: Some(whose),
                 passed: Some(passed),
                 grant: ended.grant,
                 preliminary: None,
@@ -205,7 +207,7 @@ pub(crate) fn account(pamh: &mut PamHandle, raw: &[&CStr], flags: PamFlag) -> Pa
     };
     let login = Login::of(pamh, flags, false);
     let guarded = call.args.guards(&login.service);
-    let earlier = ffi::transaction(pamh);
+    let earlier = ffi::transaction(pamh).of(&login.whose());
     let open = call.open_after(earlier.passed);
     // Nothing pending: the auth phase was skipped, which is every other service's own affair (sudo's timestamp,
     // NOPASSWD, cron, root's su), or passed without a daemon that could have something pending.
@@ -236,7 +238,7 @@ pub(crate) fn open_session(pamh: &mut PamHandle, raw: &[&CStr], flags: PamFlag) 
         Err(code) => return code,
     };
     let login = Login::of(pamh, flags, false);
-    let earlier = ffi::transaction(pamh);
+    let earlier = ffi::transaction(pamh).of(&login.whose());
     let grant = carried.or(earlier.grant);
     if !call.args.guards(&login.service) {
         if grant.is_some() && !login.silent {
@@ -260,9 +262,12 @@ pub(crate) fn change_password(
         Ok(call) => call,
         Err(code) => return code,
     };
-    let mut kept = ffi::transaction(pamh);
+    let preliminary = flags & PRELIM_CHECK != 0;
+    let login = Login::of(pamh, flags, preliminary);
+    let whose = login.whose();
+    let mut kept = ffi::transaction(pamh).of(&whose);
     let facts = call.facts(call.open_by_argument());
-    if flags & PRELIM_CHECK == 0 {
+    if !preliminary {
         // The update half says what the preliminary check said. Linux-PAM 1.5.2 takes this line's action (a jump, for
         // one) from what is said now, so that anything else would send the two halves through different modules.
         return call.code(kept.preliminary.unwrap_or(Outcome::Denied), facts);
@@ -273,9 +278,9 @@ pub(crate) fn change_password(
     } else if kept.passed == Some(Passed::Granted) {
         Outcome::Granted
     } else {
-        let login = Login::of(pamh, flags, true);
         call.ask(pamh, login, kept.grant.clone()).outcome
     };
+    kept.whose = Some(whose);
     kept.preliminary = Some(outcome);
     if ffi::keep_transaction(pamh, kept).is_err() {
         call.log.error(format_args!(

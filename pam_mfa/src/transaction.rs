@@ -24,14 +24,37 @@ pub(crate) enum Passed {
     BreakGlass,
 }
 
+/// For whom something was decided, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Whose {
+    pub user: String,
+    pub service: String,
+}
+
 /// Kept in the PAM handle.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Transaction {
+    /// Whose the rest is.
+    pub whose: Option<Whose>,
     /// How the auth phase passed, if it ran and did.
     pub passed: Option<Passed>,
     pub grant: Option<PendingReference>,
     /// What the preliminary check of a password change came to.
     pub preliminary: Option<Outcome>,
+}
+
+impl Transaction {
+    /// What of this holds for `whose`: hosts and modules may set another user or service in a handle, and what was proven
+    /// for one is nothing for another. The grant stays: the daemon knows whose it is, and refuses it to anybody else.
+    pub(crate) fn of(self, whose: &Whose) -> Self {
+        if self.whose.as_ref() == Some(whose) {
+            return self;
+        }
+        Self {
+            grant: self.grant,
+            ..Self::default()
+        }
+    }
 }
 
 /// `grant` if it can be carried: short, and of characters that mean nothing to an environment or a log.
@@ -70,6 +93,26 @@ pub(crate) fn leave_grant_in_environment(pamh: &mut PamHandle, grant: &str) -> b
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_decided_for_one_is_nothing_for_another() {
+        let whose = |user: &str, service: &str| Whose {
+            user: user.to_owned(),
+            service: service.to_owned(),
+        };
+        let kept = Transaction {
+            whose: Some(whose("alice", "su")),
+            passed: Some(Passed::BreakGlass),
+            grant: Some("g".to_owned()),
+            preliminary: Some(Outcome::Granted),
+        };
+        assert_eq!(kept.clone().of(&whose("alice", "su")), kept);
+        for other in [whose("bob", "su"), whose("alice", "passwd")] {
+            let left = kept.clone().of(&other);
+            assert_eq!((left.passed, left.preliminary), (None, None));
+            assert_eq!(left.grant, kept.grant);
+        }
+    }
 
     #[test]
     fn only_a_harmless_reference_is_carried() {

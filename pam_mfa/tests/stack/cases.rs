@@ -56,6 +56,10 @@ pub(crate) const ALL: &[Case] = &[
         "a_password_change_asks_once_and_keeps_what_was_decided",
         phases::password,
     ),
+    (
+        "what_one_user_has_proven_lets_no_other_change_a_password",
+        phases::another_user,
+    ),
     ("waiting_shows_the_cue_and_polls", dialogue::waiting),
     (
         "a_socket_that_is_not_root_s_is_not_trusted",

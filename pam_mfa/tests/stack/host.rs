@@ -17,6 +17,7 @@ pub(crate) const AUTHINFO_UNAVAIL: c_int = 9;
 pub(crate) const SESSION_ERR: c_int = 14;
 pub(crate) const CONV_ERR: c_int = 19;
 
+pub(crate) const USER: c_int = 2;
 pub(crate) const TTY: c_int = 3;
 pub(crate) const RHOST: c_int = 4;
 pub(crate) const SILENT: c_int = 0x8000;

@@ -8,6 +8,7 @@ use crate::{
     daemon::CODE,
     host::{
         AUTH_ERR, AUTHINFO_UNAVAIL, PERM_DENIED, RHOST, SERVICE_ERR, SESSION_ERR, SUCCESS, TTY,
+        USER,
     },
     hygiene::in_child,
     sandbox::stack,
@@ -88,6 +89,17 @@ pub(super) fn break_glass(bed: &mut Bed) {
         );
     }
     assert!(!bed.logged().iter().any(|line| line.contains("BREAK-GLASS")));
+    // It was opened for root, not for who is in the handle afterwards.
+    stack(
+        "login",
+        "auth required MODULE after=password breakglass=console\naccount required MODULE guard=login\n",
+    );
+    let mut login = typed("login", "root", CODE).item(TTY, "/dev/tty1");
+    assert_eq!(login.authenticate(), SUCCESS);
+    assert_eq!(login.account(), SUCCESS);
+    let mut login = login.item(USER, "alice");
+    assert_eq!(login.account(), AUTHINFO_UNAVAIL);
+    bed.logged();
     // With a daemon that answers, the door is shut.
     bed.daemon(&["peer", PAM_SOCKET]);
     let mut login = typed("login", "root", b"000000").item(TTY, "/dev/tty1");
@@ -231,4 +243,25 @@ pub(super) fn password(bed: &mut Bed) {
     });
     assert_eq!(code, SUCCESS);
     assert_eq!(bed.calls().matches("Begin").count(), 1);
+}
+
+pub(super) fn another_user(bed: &mut Bed) {
+    bed.daemon(&["peer", PAM_SOCKET]);
+    stack(
+        "su",
+        "auth required MODULE\naccount required MODULE\npassword required MODULE\npassword required pam_permit.so\n",
+    );
+    let code = in_child(|| {
+        nix::unistd::setresuid(1000.into(), 0.into(), 0.into()).unwrap();
+        let mut su = typed("su", "alice", CODE);
+        assert_eq!(su.authenticate(), SUCCESS);
+        // What alice has proven is nothing to bob, who is asked and says nothing.
+        let mut su = su.item(USER, "bob");
+        let prompts = su.shown().len();
+        let changed = su.change_password();
+        assert!(su.shown().len() > prompts, "bob was not asked");
+        changed
+    });
+    assert_eq!(code, PERM_DENIED);
+    assert_eq!(bed.calls().matches("user=\"bob\"").count(), 1);
 }
