@@ -1,58 +1,51 @@
-//! `org.mfad.Mfad1.Authentication`: logins. Dispatch only.
+//! `org.mfad.Mfad1.Authentication`: logins, over the bus and over the sockets. Dispatch only.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use mfad_protocol::{Context, State, Step};
 use zbus::{OwnedFd, interface, message::Header};
 
 use super::{caller, error::Error};
-use crate::{
-    core::{Arrival, Core},
-    session::Caller,
-};
+use crate::{core::Core, session::Caller};
 
-/// Where calls come from.
-#[derive(Debug, Clone)]
-pub enum Whence {
-    /// A peer on one of our sockets, identified when it connected.
-    Peer(Caller),
-    /// The system bus, where each call has a sender.
-    Bus,
+/// Begins a login.
+pub(super) async fn begin(core: &Core, caller: &Caller, context: Context) -> (String, Step) {
+    let _busy = core.busy();
+    match core.engine() {
+        Ok(engine) => engine.begin(caller, context).await,
+        Err(_) => (String::new(), Step::of(State::Unavailable)),
+    }
 }
 
-/// The interface, as served to one peer or on the bus.
-pub struct Authentication {
-    core: Arc<Core>,
-    whence: Whence,
-    /// Until a peer's first call.
-    arrival: Mutex<Option<Arrival>>,
+/// Answers a login's prompts.
+pub(super) async fn respond(
+    core: &Core,
+    caller: &Caller,
+    session: &str,
+    answers: Vec<Vec<u8>>,
+) -> Step {
+    let _busy = core.busy();
+    match core.engine() {
+        Ok(engine) => engine.respond(caller, session, answers).await,
+        Err(_) => Step::of(State::Unavailable),
+    }
 }
+
+/// Gives a login up.
+pub(super) fn cancel(core: &Core, caller: &Caller, session: &str) {
+    let _busy = core.busy();
+    if let Ok(engine) = core.engine() {
+        engine.cancel(caller, session);
+    }
+}
+
+/// The interface as served on the system bus, where each call has a sender.
+pub struct Authentication(Arc<Core>);
 
 impl Authentication {
-    /// Serves logins from there.
-    pub fn new(core: Arc<Core>, whence: Whence) -> Self {
-        let arrival = match &whence {
-            Whence::Peer(_) => Some(core.arrival()),
-            Whence::Bus => None,
-        };
-        Self {
-            core,
-            whence,
-            arrival: Mutex::new(arrival),
-        }
-    }
-
-    async fn caller(&self, bus: &zbus::Connection, header: &Header<'_>) -> Result<Caller, Error> {
-        drop(
-            self.arrival
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(),
-        );
-        match &self.whence {
-            Whence::Peer(caller) => Ok(caller.clone()),
-            Whence::Bus => caller::on_bus(bus, header).await,
-        }
+    /// Serves logins.
+    pub const fn new(core: Arc<Core>) -> Self {
+        Self(core)
     }
 }
 
@@ -69,12 +62,9 @@ impl Authentication {
     ) -> Result<(String, Step), Error> {
         // The caller's pidfd: what it says of seat and session is for conditions to come.
         drop(descriptors);
-        let _busy = self.core.busy();
-        let caller = self.caller(bus, &header).await?;
-        Ok(match self.core.engine() {
-            Ok(engine) => engine.begin(&caller, context).await,
-            Err(_) => (String::new(), Step::of(State::Unavailable)),
-        })
+        let _busy = self.0.busy();
+        let caller = caller::on_bus(bus, &header).await?;
+        Ok(begin(&self.0, &caller, context).await)
     }
 
     /// Answers a login's prompts.
@@ -88,12 +78,9 @@ impl Authentication {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<Step, Error> {
         drop(descriptors);
-        let _busy = self.core.busy();
-        let caller = self.caller(bus, &header).await?;
-        Ok(match self.core.engine() {
-            Ok(engine) => engine.respond(&caller, &session, answers).await,
-            Err(_) => Step::of(State::Unavailable),
-        })
+        let _busy = self.0.busy();
+        let caller = caller::on_bus(bus, &header).await?;
+        Ok(respond(&self.0, &caller, &session, answers).await)
     }
 
     /// Gives a login up.
@@ -103,11 +90,9 @@ impl Authentication {
         #[zbus(connection)] bus: &zbus::Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), Error> {
-        let _busy = self.core.busy();
-        let caller = self.caller(bus, &header).await?;
-        if let Ok(engine) = self.core.engine() {
-            engine.cancel(&caller, &session);
-        }
+        let _busy = self.0.busy();
+        let caller = caller::on_bus(bus, &header).await?;
+        cancel(&self.0, &caller, &session);
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, IoSlice, IoSliceMut},
-    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
 };
 
 use nix::{
@@ -14,7 +14,7 @@ use tokio::{io::Interest, net::UnixStream};
 /// Length of the fixed part of a D-Bus header: enough to know how long the message is.
 pub(super) const FIXED_HEADER: usize = 16;
 /// Most descriptors taken from one message: a pidfd, and later an agent's socket.
-const DESCRIPTORS: usize = 4;
+pub(super) const DESCRIPTORS: usize = 4;
 
 /// The length of the message that a fixed header opens (D-Bus specification, "Message Format").
 pub(super) fn announced(fixed: &[u8]) -> Option<usize> {
@@ -43,15 +43,16 @@ pub(super) async fn take(
     buffer: &mut [u8],
 ) -> io::Result<(usize, Vec<OwnedFd>)> {
     stream
-        .async_io(Interest::READABLE, || receive(stream, buffer))
+        .async_io(Interest::READABLE, || receive(stream.as_raw_fd(), buffer))
         .await
 }
 
-fn receive(stream: &UnixStream, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
+/// The same without waiting.
+pub(super) fn receive(socket: RawFd, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
     let mut space = cmsg_space!([std::os::fd::RawFd; DESCRIPTORS]);
     let mut vectors = [IoSliceMut::new(buffer)];
     let flags = MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_DONTWAIT;
-    let message = recvmsg::<()>(stream.as_raw_fd(), &mut vectors, Some(&mut space), flags)?;
+    let message = recvmsg::<()>(socket, &mut vectors, Some(&mut space), flags)?;
     let length = message.bytes;
     let mut descriptors = Vec::new();
     for control in message.cmsgs()? {
@@ -68,19 +69,17 @@ fn receive(stream: &UnixStream, buffer: &mut [u8]) -> io::Result<(usize, Vec<Own
 
 /// Gives as many of these bytes as the other side takes, waiting until it takes any.
 pub(super) async fn give(stream: &UnixStream, buffer: &[u8]) -> io::Result<usize> {
-    let sending = || {
-        let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
-        let none: &[ControlMessage<'_>] = &[];
-        let vectors = [IoSlice::new(buffer)];
-        Ok(sendmsg::<()>(
-            stream.as_raw_fd(),
-            &vectors,
-            none,
-            flags,
-            None,
-        )?)
-    };
-    stream.async_io(Interest::WRITABLE, sending).await
+    stream
+        .async_io(Interest::WRITABLE, || send(stream.as_raw_fd(), buffer))
+        .await
+}
+
+/// The same without waiting. It raises no SIGPIPE.
+pub(super) fn send(socket: RawFd, buffer: &[u8]) -> io::Result<usize> {
+    let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+    let none: &[ControlMessage<'_>] = &[];
+    let vectors = [IoSlice::new(buffer)];
+    Ok(sendmsg::<()>(socket, &vectors, none, flags, None)?)
 }
 
 #[cfg(test)]

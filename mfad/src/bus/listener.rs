@@ -1,7 +1,10 @@
 //! The login sockets: accepts peers, asks the kernel who they are, and serves each its own interface.
 
 use std::{
-    os::unix::net::UnixListener as StdListener,
+    os::{
+        fd::{AsRawFd, FromRawFd, OwnedFd},
+        unix::net::UnixListener,
+    },
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -9,25 +12,18 @@ use std::{
     time::Duration,
 };
 
-use mfad_protocol::names;
+use nix::sys::socket::{SockFlag, accept4, getsockopt, sockopt::PeerCredentials};
 use tokio::{
-    net::{UnixListener, UnixStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    io::{Interest, unix::AsyncFd},
+    sync::{Semaphore, watch},
 };
-use zbus::connection::Builder;
 
-use super::{
-    authentication::{Authentication, Whence},
-    share::{Share, Shares},
-    wire::Peer,
-};
+use super::{peer, share::Shares, stream::watch};
 use crate::{
     core::Core,
     session::{Caller, Connection},
 };
 
-/// Longest life of a connection: the longest dialogue that a module may ask for (300 s), and a little.
-const LIFETIME: Duration = Duration::from_secs(310);
 /// How long to wait when the kernel gives no descriptor for an accepted peer.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(50);
 
@@ -61,7 +57,7 @@ impl Door {
 
 /// A listening socket.
 pub struct Listener {
-    socket: UnixListener,
+    socket: AsyncFd<OwnedFd>,
     door: Door,
     core: Arc<Core>,
     slots: Arc<Semaphore>,
@@ -73,13 +69,13 @@ pub struct Listener {
 impl Listener {
     /// Takes a bound socket. `owner` is whom [`Door::Pam`] lets in.
     pub fn new(
-        socket: StdListener,
+        socket: UnixListener,
         door: Door,
         core: Arc<Core>,
         owner: u32,
     ) -> std::io::Result<Self> {
         socket.set_nonblocking(true)?;
-        let socket = UnixListener::from_std(socket)?;
+        let socket = watch(socket.into(), Interest::READABLE)?;
         let slots = Arc::new(Semaphore::new(door.capacity()));
         Ok(Self {
             socket,
@@ -97,18 +93,18 @@ impl Listener {
             let accepted = tokio::select! {
                 // Also when the sender is gone: nobody is left to serve.
                 _ = stop.wait_for(|stop| *stop) => return,
-                accepted = self.socket.accept() => accepted,
+                accepted = self.socket.async_io(Interest::READABLE, accept) => accepted,
             };
             match accepted {
-                Ok((stream, _)) => self.admit(stream),
+                Ok(peer) => self.admit(peer),
                 Err(_) => tokio::time::sleep(OUT_OF_DESCRIPTORS).await,
             }
         }
     }
 
     /// Serves a peer, or hangs up: when it may not, when there are too many, or when its uid has enough.
-    fn admit(&self, stream: UnixStream) {
-        let Ok(credentials) = stream.peer_cred() else {
+    fn admit(&self, peer: OwnedFd) {
+        let Ok(credentials) = getsockopt(&peer, PeerCredentials) else {
             return;
         };
         let uid = credentials.uid();
@@ -125,33 +121,17 @@ impl Listener {
         // In tests the PAM door's owner stands in for root.
         let uid = if self.door == Door::Pam { 0 } else { uid };
         let core = Arc::clone(&self.core);
-        tokio::spawn(serve(
-            core,
-            stream,
-            Caller { uid, connection },
-            (slot, share),
-        ));
+        tokio::spawn(async move {
+            peer::serve(core, peer, Caller { uid, connection }).await;
+            drop((slot, share));
+        });
     }
 }
 
-/// What a connection holds as long as it lives.
-type Held = (OwnedSemaphorePermit, Share);
-
-/// Serves one peer until it goes away or its time is up.
-async fn serve(core: Arc<Core>, stream: UnixStream, caller: Caller, held: Held) {
-    let _connected = core.connected();
-    let (peer, gone, end) = Peer::new(stream, held);
-    let connection = caller.connection.clone();
-    let interface = Authentication::new(Arc::clone(&core), Whence::Peer(caller));
-    let built = Builder::authenticated_socket(peer, names::PEER_GUID)
-        .p2p()
-        .serve_at(names::OBJECT, interface)
-        .build()
-        .await;
-    if let Ok(served) = built {
-        let _gone_or_late = tokio::time::timeout(LIFETIME, gone).await;
-        drop(served);
-    }
-    drop(end);
-    core.disconnected(&connection);
+/// Not tokio's own: that would watch every peer for room to write too, and wake up whenever it reads.
+fn accept(socket: &OwnedFd) -> std::io::Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let peer = accept4(socket.as_raw_fd(), flags)?;
+    // SAFETY: the kernel has just opened it for this call, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(peer) })
 }

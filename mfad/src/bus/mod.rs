@@ -9,6 +9,7 @@ pub mod error;
 mod frame;
 mod intake;
 pub mod listener;
+mod peer;
 mod share;
+mod stream;
 pub mod system;
-mod wire;

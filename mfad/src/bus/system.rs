@@ -9,9 +9,7 @@ use tokio::net::UnixStream;
 use zbus::{Connection as Bus, connection::Builder, fdo::DBusProxy, names::WellKnownName};
 
 use super::{
-    administration::Administration,
-    authentication::{Authentication, Whence},
-    enrollment::Enrollment,
+    administration::Administration, authentication::Authentication, enrollment::Enrollment,
     intake::BusStream,
 };
 use crate::{core::Core, session::Connection};
@@ -29,10 +27,7 @@ pub async fn connect(core: &Arc<Core>, socket: &PathBuf) -> zbus::Result<Bus> {
         .await
         .map_err(|error| zbus::Error::InputOutput(Arc::new(error)))?;
     let building = Builder::socket(BusStream::new(stream))
-        .serve_at(
-            names::OBJECT,
-            Authentication::new(Arc::clone(core), Whence::Bus),
-        )
+        .serve_at(names::OBJECT, Authentication::new(Arc::clone(core)))
         .serve_at(names::OBJECT, Enrollment::new(Arc::clone(core)))
         .serve_at(names::OBJECT, Administration::new(Arc::clone(core)))
         .name(names::BUS_NAME)

@@ -144,8 +144,12 @@ impl Writer {
             match self.next(queue) {
                 Ok(message) => {
                     let jobs = self.gather(message, queue);
-                    self.flush_logins_if_due();
-                    self.commit_group(jobs);
+                    // A completed login alone waits for a commit to ride on.
+                    if jobs.is_empty() {
+                        self.flush_logins_if_due();
+                    } else {
+                        self.commit_group(jobs);
+                    }
                     self.tidy(TIDY_AT_LATEST);
                 }
                 Err(RecvTimeoutError::Timeout) => {

@@ -1,0 +1,196 @@
+//! A login socket's bytes: one whole D-Bus message in, one out, bounded in size and in time. It knows no method.
+//!
+//! zbus would serve a peer through a connection of its own: two tasks, an object server and its queues, which cost more
+//! than the login. Of zbus the messages are used, and nothing else: a module makes one call and waits for its answer.
+
+use std::{
+    io,
+    os::fd::{AsFd, AsRawFd, OwnedFd},
+    time::Duration,
+};
+
+use mfad_protocol::limits;
+use tokio::io::{Interest, unix::AsyncFd};
+use zbus::{
+    Message,
+    wire::{
+        Endian,
+        serialized::{Context, Data},
+    },
+};
+
+use super::frame::{DESCRIPTORS, FIXED_HEADER, announced, receive, refused, send};
+
+/// How long a peer may take to read an answer.
+const WRITE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A connected, non-blocking socket.
+#[derive(Debug)]
+pub(super) struct Stream {
+    /// Watched for what comes in only. A socket watched for room too would wake the daemon each time that its peer reads.
+    socket: AsyncFd<OwnedFd>,
+}
+
+impl Stream {
+    pub(super) fn new(socket: OwnedFd) -> io::Result<Self> {
+        let socket = watch(socket, Interest::READABLE)?;
+        Ok(Self { socket })
+    }
+
+    /// The next message; `None` if the peer has left.
+    pub(super) async fn receive(&self) -> io::Result<Option<Message>> {
+        let mut descriptors = Vec::new();
+        let mut fixed = [0; FIXED_HEADER];
+        if !self.fill(&mut fixed, &mut descriptors).await? {
+            return Ok(None);
+        }
+        let total = announced(&fixed).ok_or_else(|| refused("not a D-Bus message"))?;
+        // The specification allows 128 MiB.
+        if total > limits::WIRE_MESSAGE {
+            return Err(refused("a message over the size limit"));
+        }
+        let mut bytes = vec![0; total];
+        bytes[..FIXED_HEADER].copy_from_slice(&fixed);
+        if !self
+            .fill(&mut bytes[FIXED_HEADER..], &mut descriptors)
+            .await?
+        {
+            return Ok(None);
+        }
+        let endian = if fixed[0] == b'B' {
+            Endian::Big
+        } else {
+            Endian::Little
+        };
+        let data = Data::new_fds(bytes, Context::new(endian, 0), descriptors);
+        // SAFETY: it touches no memory but what it is given, and checks the message as zbus checks whatever it reads
+        // from a socket by itself. The descriptors are those that came with these bytes.
+        let message = unsafe { Message::from_bytes(data) };
+        message
+            .map(Some)
+            .map_err(|_| refused("not a D-Bus message"))
+    }
+
+    /// Fills all of `buffer`, and not a byte more, so that a message's descriptors are its own. `false` at the end.
+    async fn fill(&self, buffer: &mut [u8], descriptors: &mut Vec<OwnedFd>) -> io::Result<bool> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            let rest = &mut buffer[filled..];
+            // Tried before it is waited for: mostly the message is there.
+            let received = match receive(self.socket.as_raw_fd(), rest) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let again = |socket: &OwnedFd| receive(socket.as_raw_fd(), rest);
+                    self.socket.async_io(Interest::READABLE, again).await
+                }
+                received => received,
+            };
+            let (length, came_along) = received?;
+            if length == 0 {
+                return Ok(false);
+            }
+            descriptors.extend(came_along);
+            // A message in many pieces could bring some with each of them.
+            if descriptors.len() > DESCRIPTORS {
+                return Err(refused("too many descriptors"));
+            }
+            filled += length;
+        }
+        Ok(true)
+    }
+
+    /// Sends a message whole. A peer that does not read loses its connection. An answer carries no descriptors.
+    pub(super) async fn send(&self, message: &Message) -> io::Result<()> {
+        let bytes = message.data().bytes();
+        let sent = match send(self.socket.as_raw_fd(), bytes) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            sent => sent?,
+        };
+        if sent == bytes.len() {
+            return Ok(());
+        }
+        // Seldom enough for a second registration with the kernel, which needs a descriptor of its own.
+        let writing = watch(
+            self.socket.as_fd().try_clone_to_owned()?,
+            Interest::WRITABLE,
+        )?;
+        let all = async {
+            let mut rest = &bytes[sent..];
+            while !rest.is_empty() {
+                let sent = writing
+                    .async_io(Interest::WRITABLE, |socket| send(socket.as_raw_fd(), rest))
+                    .await?;
+                rest = &rest[sent..];
+            }
+            Ok(())
+        };
+        tokio::time::timeout(WRITE_PATIENCE, all)
+            .await
+            .unwrap_or_else(|_| Err(refused("the peer reads no answers")))
+    }
+}
+
+/// Has the event loop watch a descriptor for these events and no others.
+pub(super) fn watch(descriptor: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: the descriptor lives in the result, open and the same all the time.
+    Ok(unsafe { AsyncFd::register_with_interest(descriptor, interest) }?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Write as _, os::unix::net::UnixStream};
+
+    use super::*;
+
+    fn pair() -> (Stream, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        (Stream::new(ours.into()).unwrap(), theirs)
+    }
+
+    fn call(body: &str) -> Message {
+        Message::method_call("/", "Call").build(&(body,)).unwrap()
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_message_that_comes_byte_by_byte_is_one_message_and_what_follows_stays() {
+        let (stream, mut peer) = pair();
+        let (first, second) = (call("first"), call("second"));
+        let bytes = [first.data().bytes(), second.data().bytes()].concat();
+        let writer = std::thread::spawn(move || {
+            for byte in bytes {
+                peer.write_all(&[byte]).unwrap();
+            }
+        });
+        for expected in ["first", "second"] {
+            let message = stream.receive().await.unwrap().unwrap();
+            let body: String = message.body().deserialize().unwrap();
+            assert_eq!(body, expected);
+        }
+        writer.join().unwrap();
+        assert!(stream.receive().await.unwrap().is_none(), "the peer left");
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_message_over_the_limit_is_refused_by_its_header() {
+        let (stream, mut peer) = pair();
+        let mut header = [b'l', 1, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0];
+        header[4..8].copy_from_slice(&(100_u32 << 20).to_le_bytes());
+        peer.write_all(&header).unwrap();
+        assert!(stream.receive().await.is_err());
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn an_answer_larger_than_the_socket_s_room_arrives_whole() {
+        use std::io::Read as _;
+
+        let (stream, mut peer) = pair();
+        let answer = call(&"x".repeat(4 << 20));
+        let length = answer.data().len();
+        let reader = std::thread::spawn(move || {
+            let mut bytes = vec![0; length];
+            peer.read_exact(&mut bytes).map(|()| bytes)
+        });
+        stream.send(&answer).await.unwrap();
+        assert_eq!(reader.join().unwrap().unwrap(), answer.data().bytes());
+    }
+}
