@@ -73,14 +73,25 @@ impl Trail {
     }
 
     /// Queues a record. Never waits; a record that finds no room is counted as lost.
+    ///
+    /// On an event loop it is queued once the task that reports has nothing more to do: waking the thread takes longer
+    /// than all that is left to do for the answer that somebody waits for.
     pub fn send(&self, record: &Record) {
         if !self.enabled.load(Ordering::Relaxed) {
             return;
         }
+        let (trail, line) = (self.clone(), (severity(record), record.json()));
+        match tokio::runtime::Handle::try_current() {
+            Ok(event_loop) => drop(event_loop.spawn(async move { trail.queue(line) })),
+            Err(_) => trail.queue(line),
+        }
+    }
+
+    fn queue(&self, line: (Severity, String)) {
         let sent = self
             .queue
             .as_ref()
-            .is_some_and(|queue| queue.try_send((severity(record), record.json())).is_ok());
+            .is_some_and(|queue| queue.try_send(line).is_ok());
         if !sent {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }

@@ -4,8 +4,8 @@
 //! the person tries again. Whatever must outlive that (a pending enrollment) is in the store already.
 
 use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
+    collections::{HashMap, VecDeque},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use mfad_protocol::{PendingReference, limits};
@@ -58,19 +58,105 @@ pub enum Earned {
 /// The grants of logins in progress.
 #[derive(Debug, Default)]
 pub struct Grants {
-    live: Mutex<HashMap<PendingReference, (i64, Grant)>>,
+    live: Mutex<Live>,
+}
+
+/// Root's grants and everybody else's, apart: nobody's number of grants pushes another's login out between its phases.
+#[derive(Debug, Default)]
+struct Live {
+    of_root: Filed,
+    of_users: Filed,
+}
+
+/// Grants by reference, each with the end of its life on the steady clock.
+#[derive(Debug, Default)]
+struct Filed {
+    grants: HashMap<PendingReference, (i64, Grant)>,
+    /// References in the order of their issue, which is that of their expiry. Some may be gone already.
+    order: VecDeque<PendingReference>,
+}
+
+impl Live {
+    fn of(&mut self, uid: u32) -> &mut Filed {
+        if uid == 0 {
+            &mut self.of_root
+        } else {
+            &mut self.of_users
+        }
+    }
+
+    fn find(&mut self, reference: &str) -> Option<&mut (i64, Grant)> {
+        match self.of_root.grants.get_mut(reference) {
+            None => self.of_users.grants.get_mut(reference),
+            found => found,
+        }
+    }
+
+    fn both(&mut self) -> [&mut Filed; 2] {
+        [&mut self.of_root, &mut self.of_users]
+    }
+}
+
+impl Filed {
+    /// Forgets what has expired, and which references are gone, from the oldest on: a login must not pay for a look at
+    /// all others.
+    fn prune(&mut self, now: Now) {
+        while let Some(oldest) = self.order.front() {
+            if let Some((expires, _)) = self.grants.get(oldest) {
+                if *expires > now.steady {
+                    break;
+                }
+                self.grants.remove(oldest);
+            }
+            self.order.pop_front();
+        }
+        if self.order.len() > 2 * CAPACITY {
+            let grants = &self.grants;
+            self.order
+                .retain(|reference| grants.contains_key(reference));
+        }
+    }
+
+    /// Makes room for one more grant of that caller, at the cost of its own oldest. `false` if there is none.
+    fn make_room(&mut self, uid: u32) -> bool {
+        if uid == 0 {
+            // They are all root's: beginning with the oldest, until one was still there.
+            while self.grants.len() >= CAPACITY {
+                let Some(oldest) = self.order.pop_front() else {
+                    return false;
+                };
+                self.grants.remove(&oldest);
+            }
+            return true;
+        }
+        let is_own = |reference: &&PendingReference| {
+            self.grants
+                .get(*reference)
+                .is_some_and(|(_, grant)| grant.caller_uid == uid)
+        };
+        if self.order.iter().filter(is_own).count() >= OF_A_USER {
+            let oldest = self.order.iter().find(is_own).cloned();
+            oldest.map(|reference| self.grants.remove(&reference));
+        }
+        self.grants.len() < OF_USERS
+    }
 }
 
 impl Grants {
     /// Files a grant under a new reference. `None` if there is no room, or the kernel gives no randomness.
     pub fn issue(&self, grant: Grant, now: Now) -> Option<PendingReference> {
         let reference = super::registry::random_id()?;
-        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        prune(&mut live, now);
-        if !make_room(&mut live, grant.caller_uid) {
+        let mut live = self.live();
+        let uid = grant.caller_uid;
+        let filed = live.of(uid);
+        filed.prune(now);
+        if !filed.make_room(uid) {
             return None;
         }
-        live.insert(reference.clone(), (now.steady + lifetime(), grant));
+        filed.order.push_back(reference.clone());
+        filed
+            .grants
+            .insert(reference.clone(), (now.steady + lifetime(), grant));
         Some(reference)
     }
 
@@ -83,8 +169,8 @@ impl Grants {
         service: &str,
         now: Now,
     ) -> Option<Grant> {
-        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        let (expires, grant) = live.get(reference)?;
+        let mut live = self.live();
+        let (expires, grant) = live.find(reference)?;
         let fits = *expires > now.steady
             && grant.caller_uid == caller_uid
             && grant.user == user
@@ -94,58 +180,45 @@ impl Grants {
 
     /// Marks a grant as accepted by the account phase, and keeps it for the session phase.
     pub fn commit(&self, reference: &str) {
-        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, grant)) = live.get_mut(reference) {
+        if let Some((_, grant)) = self.live().find(reference) {
             grant.committed = true;
         }
     }
 
     /// Takes a grant away: it has served its last phase.
     pub fn retire(&self, reference: &str) {
-        self.live
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(reference);
+        for filed in self.live().both() {
+            filed.grants.remove(reference);
+        }
     }
 
     /// Takes every grant for that user away: what they were earned with is gone.
     pub fn forget(&self, user: &str) {
-        self.live
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|_, (_, grant)| grant.user != user);
+        for filed in self.live().both() {
+            filed.grants.retain(|_, (_, grant)| grant.user != user);
+        }
     }
 
     /// How many are waiting for their account phase; the daemon does not exit under them.
     pub fn waiting(&self, now: Now) -> usize {
-        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        prune(&mut live, now);
-        live.values().filter(|(_, grant)| !grant.committed).count()
+        let mut live = self.live();
+        let waiting = live.both().map(|filed| {
+            filed.prune(now);
+            let grants = filed.grants.values();
+            grants
+                .filter(|(expires, grant)| *expires > now.steady && !grant.committed)
+                .count()
+        });
+        waiting.iter().sum()
     }
-}
 
-/// Makes room for one more grant of that caller, at the cost of its own oldest: nobody's number of grants pushes
-/// another's login out between its phases. `false` if there is none.
-fn make_room(live: &mut HashMap<PendingReference, (i64, Grant)>, uid: u32) -> bool {
-    let own = live.values().filter(|(_, grant)| grant.caller_uid == uid);
-    if own.count() >= if uid == 0 { CAPACITY } else { OF_A_USER } {
-        let oldest = live
-            .iter()
-            .filter(|(_, (_, grant))| grant.caller_uid == uid)
-            .min_by_key(|(_, (expires, _))| *expires)
-            .map(|(key, _)| key.clone());
-        oldest.map(|key| live.remove(&key));
+    fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    let of_users = live.values().filter(|(_, grant)| grant.caller_uid != 0);
-    uid == 0 || of_users.count() < OF_USERS
 }
 
 fn lifetime() -> i64 {
     i64::try_from(limits::GRANT.as_secs()).unwrap_or(i64::MAX)
-}
-
-fn prune(live: &mut HashMap<PendingReference, (i64, Grant)>, now: Now) {
-    live.retain(|_, (expires, _)| *expires > now.steady);
 }
 
 #[cfg(test)]
@@ -232,5 +305,17 @@ mod tests {
             grants.issue(alices(), NOW).unwrap();
         }
         assert_eq!(grants.waiting(NOW), CAPACITY + OF_USERS);
+    }
+
+    #[test]
+    fn grants_that_were_retired_leave_no_trace() {
+        let grants = Grants::default();
+        let first = grants.issue(alices(), NOW).unwrap();
+        for _ in 0..10 * CAPACITY {
+            let reference = grants.issue(alices(), NOW).unwrap();
+            grants.retire(&reference);
+        }
+        assert!(grants.present(&first, 0, "alice", "sshd", NOW).is_some());
+        assert!(grants.live().of_root.order.len() <= 2 * CAPACITY + 1);
     }
 }

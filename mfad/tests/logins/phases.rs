@@ -166,7 +166,7 @@ async fn whoever_comes_in_hears_how_often_somebody_failed_before() {
             let account = after(Hook::Account, &granted, ssh(ALICE.0));
             let (_, account) = bench.engine.begin(&root(1), account).await;
             // The login is noted in the background: the greeting must not depend on who is faster.
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
             let session = after(Hook::Session, &account, ssh(ALICE.0));
             bench.engine.begin(&root(2), session).await.1.messages
         }

@@ -24,7 +24,7 @@ use crate::{
 /// Most jobs of one commit: bounds how long the first of them waits.
 const GROUP: usize = 256;
 /// How long a completed login may wait for a commit to ride on.
-const LOGIN_DELAY: Duration = Duration::from_secs(1);
+const LOGIN_DELAY: Duration = Duration::from_millis(20);
 /// Most completed logins that wait.
 const LOGINS: usize = 1024;
 /// Without a job for so long, it is a good time to tidy up.
