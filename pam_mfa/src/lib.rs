@@ -3,12 +3,14 @@
 //! handler, leave a descriptor, write to the host's streams, or block past its deadline.
 
 mod args;
+mod bus;
 mod context;
 mod dialogue;
 mod ffi;
 mod hooks;
 mod log;
 mod outcome;
+mod peer;
 mod runtime;
 mod screen;
 mod socket;

@@ -95,7 +95,7 @@ impl Runtime {
     }
 
     /// Watches `source`, which must be non-blocking.
-    pub(crate) fn register(&self, source: IoSource) -> Registration {
+    fn register(&self, source: IoSource) -> Registration {
         Registration {
             id: self.0.next_registration.fetch_add(1, Ordering::Relaxed),
             source,
@@ -184,7 +184,7 @@ const fn flags(interest: Interest) -> PollFlags {
 }
 
 /// Rounded up to milliseconds: rounding down would spin through the last one.
-fn poll_timeout(left: Duration) -> PollTimeout {
+pub(crate) fn poll_timeout(left: Duration) -> PollTimeout {
     let millis = left.as_micros().div_ceil(1000);
     PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)
 }
@@ -194,21 +194,6 @@ pub(crate) struct Registration {
     id: u64,
     source: IoSource,
     shared: Arc<Shared>,
-}
-
-impl Registration {
-    pub(crate) const fn source(&self) -> &IoSource {
-        &self.source
-    }
-
-    /// Runs `operation` until it no longer would block.
-    pub(crate) async fn io<T>(
-        &self,
-        interest: Interest,
-        mut operation: impl FnMut() -> io::Result<T>,
-    ) -> io::Result<T> {
-        std::future::poll_fn(|cx| traits::PollIo::poll_io(self, cx, interest, &mut operation)).await
-    }
 }
 
 impl traits::PollIo for Registration {

@@ -77,13 +77,10 @@ fn a_descriptor_that_becomes_readable_wakes_its_reader() {
         theirs.write_all(b"!").unwrap();
     });
     let mut byte = [0];
-    runtime
-        .block_on(
-            soon(),
-            io.io(Interest::Readable, || (&ours).read(&mut byte)),
-        )
-        .unwrap()
-        .unwrap();
+    let mut read = || (&ours).read(&mut byte);
+    let reading =
+        std::future::poll_fn(|cx| traits::PollIo::poll_io(&io, cx, Interest::Readable, &mut read));
+    runtime.block_on(soon(), reading).unwrap().unwrap();
     assert_eq!(&byte, b"!");
     drop(task);
 }

@@ -1,89 +1,10 @@
-//! Connecting, who listens, and where one message ends.
+//! Connecting, and who listens.
 
 use super::*;
-use std::{
-    io::Write,
-    os::unix::net::{UnixListener, UnixStream},
-    time::Duration,
-};
+use std::{os::unix::net::UnixListener, time::Duration};
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(5)
-}
-
-fn prefix(endian: u8, body: u32, fields: u32) -> Vec<u8> {
-    let mut bytes = vec![endian, 1, 0, 1];
-    let word = |n: u32| {
-        if endian == b'l' {
-            n.to_le_bytes()
-        } else {
-            n.to_be_bytes()
-        }
-    };
-    bytes.extend(word(body));
-    bytes.extend(word(1));
-    bytes.extend(word(fields));
-    bytes
-}
-
-#[test]
-fn the_length_of_a_message_is_read_in_either_byte_order() {
-    for endian in [b'l', b'B'] {
-        assert_eq!(message_length(&prefix(endian, 8, 0)).unwrap(), 24);
-        assert_eq!(message_length(&prefix(endian, 1, 9)).unwrap(), 33);
-    }
-}
-
-#[test]
-fn a_message_larger_than_any_is_refused_before_memory_is_set_aside() {
-    let most = u32::try_from(limits::WIRE_MESSAGE - PREFIX).unwrap();
-    assert!(message_length(&prefix(b'l', most, 0)).is_ok());
-    for (body, fields) in [
-        (most + 1, 0),
-        (u32::MAX, 0),
-        (0, u32::MAX),
-        (most, 8),
-        (u32::MAX, u32::MAX),
-    ] {
-        assert!(message_length(&prefix(b'l', body, fields)).is_err());
-    }
-    assert!(message_length(&prefix(b'x', 0, 0)).is_err());
-    assert!(message_length(b"l").is_err());
-}
-
-#[test]
-fn messages_that_arrive_together_or_in_pieces_are_handed_on_one_by_one() {
-    let (ours, mut theirs) = UnixStream::pair().unwrap();
-    ours.set_nonblocking(true).unwrap();
-    let runtime = Runtime::new();
-    let (mut reader, _writer) = PeerSocket::new(&runtime, ours.into()).split().take();
-    let mut first = prefix(b'l', 4, 0);
-    first.extend(b"abcd");
-    let mut second = prefix(b'l', 2, 0);
-    second.extend(b"ef");
-    theirs.write_all(&first).unwrap();
-    theirs.write_all(&second[..10]).unwrap();
-    let mut take = |length: usize| {
-        let mut bytes = vec![0; length];
-        let mut at = 0;
-        while at < length {
-            let (count, fds) = runtime
-                .block_on(soon(), reader.recvmsg(&mut bytes[at..]))
-                .unwrap()
-                .unwrap();
-            assert!(count > 0 && fds.is_empty());
-            at += count;
-        }
-        bytes
-    };
-    assert_eq!(take(20), first);
-    theirs.write_all(&second[10..]).unwrap();
-    assert_eq!(take(18), second);
-    drop(theirs);
-    let end = runtime
-        .block_on(soon(), reader.recvmsg(&mut [0; 16]))
-        .unwrap();
-    assert_eq!(end.unwrap().0, 0);
 }
 
 #[test]
