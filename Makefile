@@ -68,7 +68,7 @@ toolchain:
 # tokio and its descriptors into sshd.
 build: packages toolchain
 	$(CARGO) build --release --locked -p mfad -p mfactl
-	$(CARGO) build --release --locked -p pam_mfa --target-dir target/pam
+	$(CARGO) build --release --locked -p pam_mfa --target-dir target/pam --config 'profile.release.opt-level="s"'
 	packaging/check-module.sh $(MODULE)
 
 check: packages-check toolchain
