@@ -1,4 +1,4 @@
-//! One peer of a login socket: its calls, one after the other, to the Authentication interface and to nothing else.
+//! One peer of a login socket: its calls, one after the other, to the Authentication interface alone.
 //! Dispatch only: what it answers is decided behind `authentication`.
 
 use std::{io, os::fd::OwnedFd, sync::Arc, time::Duration};
@@ -9,15 +9,22 @@ use zbus::{
     Fd, Message,
     export::serde::Serialize,
     message::{Flags, Header, Type},
-    names::MemberName,
+    names::{InterfaceName, MemberName},
+    object_server::Interface,
     wire::DynamicType,
 };
 
-use super::{authentication, stream::Stream};
+use super::{
+    authentication::{self, Authentication},
+    stream::Stream,
+};
 use crate::{core::Core, session::Caller};
 
 /// Longest life of a connection: the longest dialogue that a module may ask for (300 s), and a little.
 const LIFETIME: Duration = Duration::from_secs(310);
+
+/// Asked by people with a debugger, and by the tests.
+const INTROSPECTABLE: &str = "org.freedesktop.DBus.Introspectable";
 
 /// Serves one peer until it goes away, breaks the protocol, or its time is up. A call that was begun is finished first.
 pub(super) async fn serve(core: Arc<Core>, socket: OwnedFd, caller: Caller) {
@@ -52,7 +59,7 @@ async fn converse(core: &Arc<Core>, stream: &Stream, caller: &Caller) -> io::Res
 
 /// The answer to a call. An error is one of zbus's own; what the caller did wrong is an answer.
 async fn answer(
-    core: &Core,
+    core: &Arc<Core>,
     caller: &Caller,
     message: &Message,
     header: &Header<'_>,
@@ -63,11 +70,10 @@ async fn answer(
     {
         return wrong(header, "UnknownObject", "there is no such object here");
     }
-    if header
-        .interface()
-        .is_some_and(|interface| interface.as_str() != names::AUTHENTICATION)
-    {
-        return wrong(header, "UnknownInterface", "there are only logins here");
+    match header.interface().map(InterfaceName::as_str) {
+        None | Some(names::AUTHENTICATION) => {}
+        Some(INTROSPECTABLE) => return right(header, &described(core)),
+        Some(_) => return wrong(header, "UnknownInterface", "there are only logins here"),
     }
     let body = message.body();
     match header.member().map(MemberName::as_str) {
@@ -96,6 +102,14 @@ async fn answer(
         },
         _ => wrong(header, "UnknownMethod", "there is no such method here"),
     }
+}
+
+/// What there is to call here (D-Bus specification, "Introspection Data Format").
+fn described(core: &Arc<Core>) -> String {
+    let mut document = String::from("<node>\n");
+    Authentication::new(Arc::clone(core)).introspect_to_writer(&mut document, 2);
+    document.push_str("</node>\n");
+    document
 }
 
 fn right<B: Serialize + DynamicType>(header: &Header<'_>, body: &B) -> zbus::Result<Message> {
