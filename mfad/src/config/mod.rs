@@ -3,6 +3,7 @@
 
 mod files;
 mod paths;
+mod risk;
 mod section;
 mod settings;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use zeroize::Zeroizing;
 
 pub use files::{FileError, Purpose, Trust};
 pub use paths::{KeySource, Paths};
+pub use risk::Risk;
 pub use settings::{
     AlarmLimits, Audit, Daemon, IDLE_EXIT, MAX_FILE, Otp, Prompt, Session, Settings,
 };

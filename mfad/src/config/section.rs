@@ -29,6 +29,16 @@ impl<'t> Section<'t> {
         }
     }
 
+    /// A table inside it.
+    pub(super) fn table(
+        &self,
+        key: &'static str,
+        what: &'static str,
+        findings: &mut Findings<'_>,
+    ) -> Self {
+        Self::of(self.table.as_ref(), key, what, findings)
+    }
+
     /// Where it stands, if it is there.
     pub(super) fn span(&self) -> Option<Range<usize>> {
         self.table.as_ref().map(Table::span)

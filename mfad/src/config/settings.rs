@@ -7,7 +7,10 @@ use policy::{
     document::{Document, Findings},
 };
 
-use super::section::{DAY, HOUR, MINUTE, Section};
+use super::{
+    risk::Risk,
+    section::{DAY, HOUR, MINUTE, Section},
+};
 use crate::{factor::otp::Hash, store::Options, throttle::Limits};
 
 /// Largest `mfad.toml` that is read, in bytes.
@@ -33,6 +36,8 @@ pub struct Settings {
     pub throttle: Limits,
     /// When an operator is alarmed.
     pub alarm: AlarmLimits,
+    /// What makes a login unusual.
+    pub risk: Risk,
     /// The audit log.
     pub audit: Audit,
     /// The process.
@@ -126,6 +131,8 @@ impl Settings {
             limits: self.throttle,
             audit_keep: i64::try_from(self.audit.keep.as_secs()).unwrap_or(i64::MAX),
             audit_records: self.audit.max_records,
+            history_keep: self.risk.settings.keep,
+            failure_window: self.risk.settings.failure_window,
         }
     }
 
@@ -140,10 +147,11 @@ impl Settings {
             section("otp", "[otp]"),
             section("session", "[session]"),
             section("throttle", "[throttle]"),
+            section("risk", "[risk]"),
             section("audit", "[audit]"),
             section("daemon", "[daemon]"),
         );
-        let (prompt, otp, session, throttle, audit, daemon) = sections;
+        let (prompt, otp, session, throttle, risk, audit, daemon) = sections;
         let (throttle, alarm) = limits(throttle, &mut findings);
         let settings = Self {
             prompt: Prompt::read(prompt, &mut findings),
@@ -151,6 +159,7 @@ impl Settings {
             session: Session::read(session, &mut findings),
             throttle,
             alarm,
+            risk: Risk::read(risk, &mut findings),
             audit: Audit::read(audit, &mut findings),
             daemon: Daemon::read(daemon, &mut findings),
         };

@@ -289,7 +289,7 @@ fn unknown_keys_and_settings_that_contradict_each_other_are_refused() {
     assert_eq!(
         settings("[promt]\ntries = 1\n").unwrap_err(),
         [
-            "m.toml:1:2: unknown key `promt` in mfad.toml; known are prompt, otp, session, throttle, audit, daemon"
+            "m.toml:1:2: unknown key `promt` in mfad.toml; known are prompt, otp, session, throttle, risk, audit, daemon"
         ]
     );
     assert_eq!(

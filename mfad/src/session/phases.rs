@@ -68,7 +68,7 @@ impl Engine {
         }
         self.grants.commit(reference);
         // Queued now, and written soon: losing it costs a trusted source and a date, never safety.
-        drop(self.store.record_login(Login { person, place, now }));
+        drop(self.store.record_login(Login::proven(person, place, now)));
         granted(reference)
     }
 

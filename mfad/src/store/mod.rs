@@ -3,10 +3,14 @@
 //! Each verb is atomic, and durable before it answers (only [`Store::record_login`] may lag): no caller ever reads,
 //! decides and then writes. The store decides nothing about policy and holds no key; what is secret arrives sealed.
 
+mod error;
+mod judging;
+mod login;
 pub mod seal;
 pub mod sqlite;
+mod trust;
 
-use std::{fmt, future::Future, pin::Pin};
+use std::{future::Future, pin::Pin};
 
 use crate::{
     audit::Record,
@@ -14,52 +18,15 @@ use crate::{
     throttle::{self, Class, Lane, Place},
 };
 
+pub use error::StoreError;
+pub use judging::{Attempt, Guess, Judgement, Match};
+pub use login::{Lesson, Login, Recollection};
+pub use trust::{
+    BindKind, Binding, Device, DeviceId, LONGEST_LABEL, MOST_DEVICES, NewDevice, Proof, SessionKey,
+};
+
 /// A verb's answer, some time later.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
-
-/// Why the store could not do as asked. What a person logging in hears of any of them is "unavailable".
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum StoreError {
-    /// Full, read-only, failing or locked: nothing was changed. Holds what the database said.
-    Unwritable(String),
-    /// The file is damaged or not ours.
-    Corrupt(String),
-    /// Written by a newer version of the program: the schema found.
-    FromTheFuture(u32),
-    /// The person, credential or enrollment named does not exist.
-    NotFound,
-    /// A name or id is taken already.
-    Exists,
-    /// The person has a credential in use already, and this was to be their first.
-    NotFirst,
-    /// Too much waits to be written; nothing is wrong with the store.
-    Busy,
-    /// A bound would be passed (most factors a person may have, most people pending).
-    Full,
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unwritable(what) => write!(f, "the store cannot be written: {what}"),
-            Self::Corrupt(what) => write!(f, "the store is damaged: {what}"),
-            Self::FromTheFuture(found) => {
-                write!(
-                    f,
-                    "the store has schema {found}, written by a newer mfad; upgrade this one"
-                )
-            }
-            Self::NotFound => f.write_str("no such record"),
-            Self::Exists => f.write_str("that name is taken"),
-            Self::NotFirst => f.write_str("another factor has been enrolled meanwhile"),
-            Self::Busy => f.write_str("too much waits to be written to the store"),
-            Self::Full => f.write_str("no room for another one"),
-        }
-    }
-}
-
-impl std::error::Error for StoreError {}
 
 /// Row of a person, unique in this store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -90,10 +57,16 @@ pub struct Person {
     pub key: PersonKey,
     /// Credentials in use and pending, oldest first.
     pub credentials: Vec<Credential>,
-    /// When a login with a second factor was last completed, seconds since the epoch.
+    /// When a login was last completed, seconds since the epoch.
     pub last_login: Option<i64>,
-    /// Failed attempts since that login.
+    /// When a login with a second factor was last completed, seconds since the epoch.
+    pub last_mfa: Option<i64>,
+    /// Failed attempts since that one.
     pub failures_since: u32,
+    /// The kind of factor that they want to be asked for first.
+    pub preferred: Option<String>,
+    /// What they ask for beyond the policy, in its own syntax.
+    pub requirement: Option<String>,
 }
 
 /// What kind of credential a record is. The words are those of `mfactl` and of policy.
@@ -187,83 +160,6 @@ pub struct NewCredential {
     pub codes: Vec<[u8; 32]>,
 }
 
-/// What a right answer matched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Match {
-    /// The credential's moving factor goes to `to`: an accepted TOTP step, or an HOTP counter plus one.
-    Advance {
-        /// Which credential.
-        credential: CredentialId,
-        /// New value; the store accepts only a greater one than it has.
-        to: i64,
-    },
-    /// The backup code of this index is spent.
-    Burn {
-        /// Which set.
-        credential: CredentialId,
-        /// Which code of it.
-        index: u16,
-    },
-}
-
-/// An answer to be judged against a person's credentials, inside the transaction that charges it.
-pub trait Guess: Send {
-    /// Compares with every credential in the same time whichever matches, and says which did. It is shown the person's
-    /// credentials in use that draw on the attempt's class, and none for somebody unknown, without such credentials or
-    /// refused: then the implementation does the same work against a decoy and returns `None`.
-    ///
-    /// The writer waits for it: what takes more than some microseconds (a slow hash) comes before [`Store::judge`].
-    fn examine(&mut self, credentials: &[Credential]) -> Option<Match>;
-
-    /// How many budget units a failure costs: one for each three codes that this answer could have matched
-    /// (rounded up), so that the odds of guessing do not grow with devices and look-ahead.
-    fn cost(&self, credentials: &[Credential]) -> u32;
-}
-
-/// One attempt at a code.
-#[derive(Debug, Clone)]
-pub struct Attempt {
-    /// Whose; `None` for somebody unknown or not enrolled: the same work and the same write, charged to the source only.
-    pub person: Option<PersonId>,
-    /// Which budget it draws on.
-    pub class: Class,
-    /// Where it comes from; the store turns a remote place into the trusted or the other lane.
-    pub place: Place,
-    /// When.
-    pub now: Now,
-    /// Whether a right answer is the last that the policy asks for: `granted` in the record, else `accepted`.
-    pub completes: bool,
-    /// The audit record to write with it; the store fills in what came of it.
-    pub record: Record,
-}
-
-/// What came of an attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Judgement {
-    /// Right, and spent.
-    Accepted {
-        /// What kind of credential matched.
-        kind: Kind,
-        /// Its owner's name for it.
-        name: String,
-    },
-    /// Wrong (or already spent), and charged.
-    Wrong,
-    /// A delay or an exhausted budget stood in the way: not looked at, not charged.
-    NotEvaluated(throttle::Refusal),
-}
-
-/// What an account phase leaves behind once a whole login has succeeded.
-#[derive(Debug, Clone)]
-pub struct Login {
-    /// Whose.
-    pub person: PersonId,
-    /// From where: a remote place becomes a trusted source for 30 days.
-    pub place: Place,
-    /// When.
-    pub now: Now,
-}
-
 /// One guessing budget, for show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Budget {
@@ -299,6 +195,10 @@ pub struct Options {
     pub audit_keep: i64,
     /// Most audit records that are kept.
     pub audit_records: u32,
+    /// How long what was learned of a person's logins is kept, in seconds.
+    pub history_keep: i64,
+    /// How long a failure is recent, in seconds; at most an hour.
+    pub failure_window: i64,
 }
 
 impl Default for Options {
@@ -307,6 +207,8 @@ impl Default for Options {
             limits: throttle::Limits::default(),
             audit_keep: 400 * 86_400,
             audit_records: 1_000_000,
+            history_keep: 90 * 86_400,
+            failure_window: 3_600,
         }
     }
 }
@@ -366,7 +268,8 @@ pub trait Store: Send + Sync {
         record: Record,
     ) -> Answer<'_, ()>;
 
-    /// Forgets a credential. If none is left but backup codes, those go too.
+    /// Forgets a credential, and what may have been earned with it: remembered devices and proofs of sessions. If none
+    /// is left but backup codes, those go too.
     fn remove_credential(
         &self,
         person: PersonId,
@@ -384,8 +287,69 @@ pub trait Store: Send + Sync {
     /// The person's guessing budgets.
     fn budgets(&self, person: PersonId, now: Now) -> Answer<'_, Vec<Budget>>;
 
-    /// Notes a completed login: last login, failures since, source. May be written after it answers: losing it in a
-    /// crash costs a trusted source, never safety.
+    /// Sets the kind of factor that the person wants to be asked for first; at most 64 bytes.
+    fn set_preferred(
+        &self,
+        person: PersonId,
+        kind: Option<String>,
+        record: Record,
+    ) -> Answer<'_, ()>;
+
+    /// Sets what the person asks for beyond the policy; at most 4 KiB ([`StoreError::Full`]).
+    fn set_requirement(
+        &self,
+        person: PersonId,
+        text: Option<String>,
+        record: Record,
+    ) -> Answer<'_, ()>;
+
+    /// Remembers a device, in the place of the same one remembered before. Expired ones go, and beyond
+    /// [`MOST_DEVICES`] the oldest. Only for a login that is complete: the account phase. Writes `record`.
+    fn remember_device(
+        &self,
+        person: PersonId,
+        device: NewDevice,
+        now: Now,
+        record: Record,
+    ) -> Answer<'_, ()>;
+
+    /// Those of `devices` (the first 32) that the person had remembered and that have not expired.
+    fn find_devices(
+        &self,
+        person: PersonId,
+        devices: Vec<DeviceId>,
+        now: Now,
+    ) -> Answer<'_, Vec<Device>>;
+
+    /// All of the person's remembered devices that have not expired, oldest first.
+    fn list_devices(&self, person: PersonId, now: Now) -> Answer<'_, Vec<Device>>;
+
+    /// Forgets one remembered device. Writes `record`.
+    fn revoke_device(&self, person: PersonId, device: DeviceId, record: Record) -> Answer<'_, ()>;
+
+    /// Forgets all of a person's remembered devices and proofs of sessions, and says how many devices there were. Writes
+    /// `record` if there was anything.
+    fn revoke_devices(&self, person: PersonId, record: Record) -> Answer<'_, u32>;
+
+    /// Notes that the person has proven these kinds of factors (8 at most) in this login session just now. Proofs older than a week go, and
+    /// beyond 64 the oldest. Only for a login that is complete.
+    fn record_proof(
+        &self,
+        person: PersonId,
+        session: SessionKey,
+        kinds: Vec<String>,
+        now: Now,
+    ) -> Answer<'_, ()>;
+
+    /// What the person has proven in this login session, and when. Nothing from the future.
+    fn proofs(&self, person: PersonId, session: SessionKey, now: Now) -> Answer<'_, Vec<Proof>>;
+
+    /// What is remembered of the person's logins and recent failures, for a login from `place`. What has expired does
+    /// not count.
+    fn recall(&self, person: PersonId, place: Place, now: Now) -> Answer<'_, Recollection>;
+
+    /// Notes a completed login: last login, failures since, source, history. May be written after it answers: losing it in a
+    /// crash costs a trusted source and a line of history, never safety.
     fn record_login(&self, login: Login) -> Answer<'static, ()>;
 
     /// Writes an audit record that goes with no other change. It is on its way when this returns, whether or not the

@@ -161,6 +161,15 @@ impl Ledger {
         self.sum(now, limits, |failure| failure.units)
     }
 
+    /// Failures within the `window` seconds that end now.
+    pub fn recent(&self, now: i64, window: i64) -> u32 {
+        let recent = self
+            .failures
+            .iter()
+            .filter(|failure| now.saturating_sub(failure.time) < window);
+        u32::try_from(recent.count()).unwrap_or(u32::MAX)
+    }
+
     /// Whether nobody can guess any more.
     pub fn is_exhausted(&self, now: i64, limits: &Limits) -> bool {
         self.class == Class::Otp

@@ -90,6 +90,12 @@ impl SourceLimit {
         self.settled(clear_at, now).saturating_add(self.interval)
     }
 
+    /// Failures that have not run off yet.
+    pub fn owed(self, clear_at: i64, now: i64) -> u32 {
+        let seconds = self.settled(clear_at, now) - now;
+        u32::try_from((seconds + self.interval - 1) / self.interval).unwrap_or(u32::MAX)
+    }
+
     /// Whether its state is that of a source never seen, so that it can be forgotten.
     pub const fn is_clear(clear_at: i64, now: i64) -> bool {
         clear_at <= now

@@ -28,11 +28,7 @@ async fn fail(store: &dyn Store, person: &Person, place: Place, count: u32, from
 
 async fn log_in(store: &dyn Store, person: &Person, place: Place, seconds: i64) {
     store
-        .record_login(Login {
-            person: person.id,
-            place,
-            now: at(seconds),
-        })
+        .record_login(Login::proven(person.id, place, at(seconds)))
         .await
         .unwrap();
     // A login may be written later, but before whatever is asked for after it.

@@ -134,11 +134,7 @@ pub(crate) async fn a_login_is_noted(store: Arc<dyn Store>) {
         1
     );
     store
-        .record_login(Login {
-            person: alice.id,
-            place: from(1),
-            now: at(60),
-        })
+        .record_login(Login::proven(alice.id, from(1), at(60)))
         .await
         .unwrap();
     for _ in 0..500 {

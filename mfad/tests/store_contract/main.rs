@@ -7,11 +7,13 @@
     reason = "tests"
 )]
 
+mod history;
 mod judging;
 mod lanes;
 mod lifetimes;
 mod people;
 mod rig;
+mod trust;
 
 use std::{future::Future, os::unix::fs::PermissionsExt, pin::Pin, sync::Arc};
 
@@ -82,6 +84,33 @@ contract! {
         people_are_listed_by_name_in_pages,
         enrolled_people_are_counted,
         what_is_too_long_is_refused,
+        what_a_person_asks_for_is_kept_and_bounded,
+    }
+    history::{
+        a_login_is_recalled,
+        what_expires_is_not_recalled,
+        only_a_proof_makes_a_device_known,
+        a_login_that_teaches_nothing_leaves_its_date_only,
+        networks_are_bounded_and_proven_ones_stay,
+        the_same_login_many_times_within_a_second_is_counted,
+        different_logins_within_a_second_are_all_learned_from,
+        what_was_learned_is_not_new_any_more,
+        failures_are_recalled_of_person_source_and_everybody,
+        nobody_has_no_history,
+    }
+    trust::{
+        a_remembered_device_is_found_until_it_expires,
+        a_device_is_not_found_before_it_was_remembered,
+        devices_of_others_are_not_found,
+        remembering_again_prolongs,
+        more_than_32_devices_push_the_oldest_out,
+        one_device_is_revoked_or_all,
+        what_a_factor_earned_goes_with_it,
+        a_proof_holds_in_its_own_session_only,
+        proofs_are_bounded_and_expire,
+        a_proof_from_the_future_does_not_count,
+        a_login_notes_which_device_it_used,
+        nobody_can_be_given_a_device_or_a_proof,
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mfad::{
     audit::Event,
-    store::{CredentialId, Kind, Login, NewCredential, Standing, Store, StoreError},
+    store::{CredentialId, Kind, Login, NewCredential, PersonId, Standing, Store, StoreError},
     throttle::Place,
 };
 
@@ -189,11 +189,7 @@ pub(crate) async fn reset_forgets_everything_but_the_audit_trail(store: Arc<dyn 
     let alice = add(&*store, "alice", new(Kind::BackupCodes, 3)).await;
     judge(&*store, &alice, Place::Local, at(1), Says::wrong()).await;
     store
-        .record_login(Login {
-            person: alice.id,
-            place: from(1),
-            now: at(2),
-        })
+        .record_login(Login::proven(alice.id, from(1), at(2)))
         .await
         .unwrap();
     store
@@ -298,4 +294,34 @@ pub(crate) async fn what_is_too_long_is_refused(store: Arc<dyn Store>) {
         );
     }
     assert_eq!(store.list_people("local", "", 10).await.unwrap(), []);
+}
+
+pub(crate) async fn what_a_person_asks_for_is_kept_and_bounded(store: Arc<dyn Store>) {
+    let alice = enroll(&*store, "alice").await;
+    assert_eq!((alice.preferred, alice.requirement), (None, None));
+    let changed = record("alice", Event::Enrollment);
+    let prefer = |kind: Option<String>| store.set_preferred(alice.id, kind, changed.clone());
+    let require = |text: Option<String>| store.set_requirement(alice.id, text, changed.clone());
+    prefer(Some("totp".into())).await.unwrap();
+    require(Some("x".repeat(4096))).await.unwrap();
+    assert_eq!(prefer(Some("x".repeat(65))).await, Err(StoreError::Full));
+    assert_eq!(require(Some("x".repeat(4097))).await, Err(StoreError::Full));
+    let kept = store.find_person("local", "alice").await.unwrap().unwrap();
+    assert_eq!(kept.preferred.as_deref(), Some("totp"));
+    assert_eq!(kept.requirement.map(|text| text.len()), Some(4096));
+    prefer(None).await.unwrap();
+    require(Some("y".into())).await.unwrap();
+    require(None).await.unwrap();
+    require(None).await.unwrap();
+    let gone = store.find_person("local", "alice").await.unwrap().unwrap();
+    assert_eq!((gone.preferred, gone.requirement), (None, None));
+    let nobody = PersonId(77);
+    assert_eq!(
+        store.set_preferred(nobody, None, changed.clone()).await,
+        Err(StoreError::NotFound)
+    );
+    assert_eq!(
+        store.set_requirement(nobody, None, changed.clone()).await,
+        Err(StoreError::NotFound)
+    );
 }

@@ -10,6 +10,7 @@
 mod disk;
 mod file;
 mod load;
+mod migration;
 
 use std::{future::Future, os::unix::fs::PermissionsExt, path::PathBuf, process::Command};
 

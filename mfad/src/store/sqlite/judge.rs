@@ -5,7 +5,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{rows, schema::RESERVED, trail, writer::Tx};
+use super::{history, rows, schema::RESERVED, trail, writer::Tx};
 use crate::{
     clock::Now,
     store::{Attempt, Credential, Guess, Judgement, Kind, Match, Standing, StoreError},
@@ -200,6 +200,7 @@ impl<'a> Case<'a> {
         tx.connection
             .prepare_cached(failed)?
             .execute([self.person])?;
+        history::count_failure(tx.connection, now)?;
         if let Some((key, state)) = self.source {
             let charged = SourceLimit::of(limits).charged(state.unwrap_or(now), now);
             write_source(tx.connection, key, charged)?;
@@ -258,7 +259,7 @@ impl<'a> Case<'a> {
 }
 
 /// Which lane an attempt is in: a remote place is trusted if the person completed a login from there not long ago.
-fn lane(
+pub(super) fn lane(
     connection: &Connection,
     person: i64,
     place: Place,
@@ -312,7 +313,10 @@ fn write_ledger(
         .map(drop)
 }
 
-fn read_source(connection: &Connection, key: SourceKey) -> rusqlite::Result<Option<i64>> {
+pub(super) fn read_source(
+    connection: &Connection,
+    key: SourceKey,
+) -> rusqlite::Result<Option<i64>> {
     connection
         .prepare_cached("SELECT clear_at FROM source WHERE source = ?1")?
         .query_row([key.as_bytes()], |row| row.get(0))

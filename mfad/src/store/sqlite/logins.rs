@@ -1,27 +1,45 @@
-//! What a completed login leaves behind: its date, and its source as a trusted one.
+//! What a completed login leaves behind: its date, its source as a trusted one, and a line of history.
 
 use rusqlite::{OptionalExtension, params};
 
-use super::writer::Tx;
-use crate::{store::Login, throttle::SourceKey};
+use super::{history, trust, writer::Tx};
+use crate::{
+    store::{Lesson, Login},
+    throttle::SourceKey,
+};
 
 /// How old a trusted source's row gets before it is written again, in seconds.
 const TRUST_REFRESH: i64 = 86_400;
 /// Most sources from which one person is trusted.
 const MOST_TRUSTED: i64 = 64;
 
-/// Notes a completed login. See [`Store::record_login`](crate::store::Store::record_login).
-pub(super) fn note_login(tx: &mut Tx<'_>, login: &Login) -> rusqlite::Result<()> {
+/// Notes a login completed `times` times. See [`Store::record_login`](crate::store::Store::record_login).
+pub(super) fn note_login(tx: &mut Tx<'_>, login: &Login, times: u32) -> rusqlite::Result<()> {
     let person = login.person.0;
-    let sql = "UPDATE person SET last_login = max(?2, ifnull(last_login, ?2)), failures_since = 0 WHERE id = ?1 AND id > 0";
+    let proven = login.lesson == Lesson::Proven;
+    // The clock counts as it is: after one that had run ahead, a date from the future would hide how long it has been.
+    let sql = "UPDATE person SET last_login = ?2, last_mfa = CASE WHEN ?3 THEN ?2 ELSE last_mfa END, \
+               failures_since = CASE WHEN ?3 THEN 0 ELSE failures_since END WHERE id = ?1 AND id > 0";
     if tx
         .connection
         .prepare_cached(sql)?
-        .execute(params![person, login.now.wall])?
+        .execute(params![person, login.now.wall, proven])?
         != 1
     {
         return Ok(());
     }
+    if let Some(device) = login.remembered {
+        trust::used(tx.connection, login.person, device, login.now)?;
+    }
+    history::note(tx, login, times)?;
+    if proven {
+        trust_source(tx, login)?;
+    }
+    Ok(())
+}
+
+fn trust_source(tx: &Tx<'_>, login: &Login) -> rusqlite::Result<()> {
+    let person = login.person.0;
     let Some(source) = SourceKey::of(login.place).filter(SourceKey::is_known) else {
         return Ok(());
     };

@@ -3,12 +3,16 @@
 //! It turns verbs into jobs and rows into values. It holds no key, and decides nothing but what the verbs say. Why it is
 //! built so, and what it costs, is measured in docs/store.md.
 
+mod history;
 mod judge;
 mod logins;
+mod migrations;
 mod people;
 mod rows;
 mod schema;
 mod trail;
+mod trust;
+mod wishes;
 mod writer;
 
 use std::{
@@ -23,10 +27,11 @@ use std::{
 use rusqlite::Connection;
 
 use super::{
-    Answer, Attempt, AuditFilter, Budget, CredentialId, Guess, Judgement, Login, NewCredential,
-    Options, Person, PersonId, PersonKey, Store, StoreError,
+    Answer, Attempt, AuditFilter, Budget, CredentialId, Device, DeviceId, Guess, Judgement, Login,
+    NewCredential, NewDevice, Options, Person, PersonId, PersonKey, Proof, Recollection,
+    SessionKey, Store, StoreError,
 };
-use crate::{audit::Record, clock::Now};
+use crate::{audit::Record, clock::Now, throttle::Place};
 use writer::{Message, Tx, Verb, Writer};
 
 /// Most verbs that wait for the writer. One more is refused at once: a login must not wait without end.
@@ -210,6 +215,80 @@ impl Store for SqliteStore {
         Box::pin(async move {
             let options = *self.options.lock().unwrap_or_else(PoisonError::into_inner);
             self.read(|connection| rows::budgets(connection, &options, person.0, now))?
+        })
+    }
+
+    fn set_preferred(
+        &self,
+        person: PersonId,
+        kind: Option<String>,
+        record: Record,
+    ) -> Answer<'_, ()> {
+        self.write(move |tx| wishes::set_preferred(tx, person, kind.as_deref(), &record))
+    }
+
+    fn set_requirement(
+        &self,
+        person: PersonId,
+        text: Option<String>,
+        record: Record,
+    ) -> Answer<'_, ()> {
+        self.write(move |tx| wishes::set_requirement(tx, person, text.as_deref(), &record))
+    }
+
+    fn remember_device(
+        &self,
+        person: PersonId,
+        device: NewDevice,
+        now: Now,
+        record: Record,
+    ) -> Answer<'_, ()> {
+        self.write(move |tx| trust::remember(tx, person, &device, now, &record))
+    }
+
+    fn find_devices(
+        &self,
+        person: PersonId,
+        devices: Vec<DeviceId>,
+        now: Now,
+    ) -> Answer<'_, Vec<Device>> {
+        Box::pin(
+            async move { self.read(|connection| trust::find(connection, person, &devices, now)) },
+        )
+    }
+
+    fn list_devices(&self, person: PersonId, now: Now) -> Answer<'_, Vec<Device>> {
+        Box::pin(async move { self.read(|connection| trust::list(connection, person, now)) })
+    }
+
+    fn revoke_device(&self, person: PersonId, device: DeviceId, record: Record) -> Answer<'_, ()> {
+        self.write(move |tx| trust::revoke(tx, person, device, &record))
+    }
+
+    fn revoke_devices(&self, person: PersonId, record: Record) -> Answer<'_, u32> {
+        self.write(move |tx| trust::revoke_all(tx, person, &record))
+    }
+
+    fn record_proof(
+        &self,
+        person: PersonId,
+        session: SessionKey,
+        kinds: Vec<String>,
+        now: Now,
+    ) -> Answer<'_, ()> {
+        self.write(move |tx| trust::prove(tx, person, session, &kinds, now))
+    }
+
+    fn proofs(&self, person: PersonId, session: SessionKey, now: Now) -> Answer<'_, Vec<Proof>> {
+        Box::pin(
+            async move { self.read(|connection| trust::proofs(connection, person, session, now)) },
+        )
+    }
+
+    fn recall(&self, person: PersonId, place: Place, now: Now) -> Answer<'_, Recollection> {
+        Box::pin(async move {
+            let options = *self.options.lock().unwrap_or_else(PoisonError::into_inner);
+            self.read(|connection| history::recall(connection, &options, person.0, place, now))?
         })
     }
 

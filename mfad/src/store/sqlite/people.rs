@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::{rows, schema::RESERVED, trail, writer::Tx};
+use super::{rows, schema::RESERVED, trail, trust, writer::Tx};
 use crate::{
     audit::Record,
     clock::Now,
@@ -174,6 +174,8 @@ pub(super) fn remove(
             let sql = "DELETE FROM credential WHERE person = ?1 AND kind = 'backup-codes'";
             tx.connection.prepare_cached(sql)?.execute([person.0])?;
         }
+        // Whoever has stolen it may have used it.
+        trust::forget(tx.connection, person)?;
         write_about(tx, record, credential.kind, &credential.name)?;
         Ok(Ok(()))
     })

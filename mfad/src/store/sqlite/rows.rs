@@ -18,7 +18,10 @@ pub(super) fn find(
     name: &str,
 ) -> rusqlite::Result<Option<Person>> {
     let found = connection
-        .prepare_cached("SELECT id, realm, name, uid, last_login, failures_since FROM person WHERE realm = ?1 AND name = ?2 AND id > 0")?
+        .prepare_cached(
+            "SELECT id, realm, name, uid, last_login, failures_since, last_mfa, preferred, \
+             (SELECT text FROM requirement WHERE person = id) FROM person WHERE realm = ?1 AND name = ?2 AND id > 0",
+        )?
         .query_row(params![realm, name], person_of)
         .optional()?;
     found.map(|person| complete(connection, person)).transpose()
@@ -31,7 +34,8 @@ pub(super) fn list(
     after: &str,
     limit: u32,
 ) -> rusqlite::Result<Vec<Person>> {
-    let sql = "SELECT id, realm, name, uid, last_login, failures_since FROM person \
+    let sql = "SELECT id, realm, name, uid, last_login, failures_since, last_mfa, preferred, \
+               (SELECT text FROM requirement WHERE person = id) FROM person \
                WHERE realm = ?1 AND name > ?2 AND id > 0 ORDER BY name LIMIT ?3";
     let mut statement = connection.prepare_cached(sql)?;
     let people = statement.query_map(params![realm, after, limit], person_of)?;
@@ -129,6 +133,9 @@ fn person_of(row: &Row<'_>) -> rusqlite::Result<Person> {
         credentials: Vec::new(),
         last_login: row.get(4)?,
         failures_since: row.get(5)?,
+        last_mfa: row.get(6)?,
+        preferred: row.get(7)?,
+        requirement: row.get(8)?,
     })
 }
 

@@ -10,6 +10,7 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig, ffi};
 
+use super::migrations::MIGRATIONS;
 use crate::store::StoreError;
 
 /// `mfad` in ASCII: tells our files from other programs' (`PRAGMA application_id`).
@@ -25,76 +26,6 @@ const LOG_SIZE: u64 = 512 * 1024;
 const AUTOCHECKPOINT: u32 = 16_384;
 /// Small pages, because a login changes a few rows in different places, and every page that it changes is written.
 const PAGE_SIZE: u32 = 1024;
-
-/// Each brings the schema from its index to the next number. Only ever append.
-const MIGRATIONS: &[&str] = &[VERSION_1];
-
-const VERSION_1: &str = "
-CREATE TABLE person (
-    id             INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice: a session may hold one of a person now gone
-    realm          TEXT    NOT NULL,
-    name           TEXT    NOT NULL,
-    uid            INTEGER NOT NULL,
-    last_login     INTEGER,
-    failures_since INTEGER NOT NULL DEFAULT 0,
-    refused_minute INTEGER NOT NULL DEFAULT 0,        -- of the last audit record about a refused attempt
-    refused        INTEGER NOT NULL DEFAULT 0,        -- refused attempts since, without a record
-    UNIQUE (realm, name)
-) STRICT;
-CREATE TABLE credential (
-    person        INTEGER NOT NULL REFERENCES person (id) ON DELETE CASCADE,
-    id            BLOB    NOT NULL CHECK (length(id) = 16),
-    ordinal       INTEGER NOT NULL,                   -- order in which the person got them
-    kind          TEXT    NOT NULL,
-    name          TEXT    NOT NULL,
-    folded        TEXT    NOT NULL,                   -- the name in lower case
-    created       INTEGER NOT NULL,
-    last_used     INTEGER,
-    pending_until INTEGER,
-    moving        INTEGER NOT NULL,
-    sealed        BLOB    NOT NULL,
-    PRIMARY KEY (person, id),
-    UNIQUE (person, folded)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX credential_pending ON credential (pending_until) WHERE pending_until IS NOT NULL;
-CREATE TABLE backup_code (
-    person     INTEGER NOT NULL,
-    credential BLOB    NOT NULL,
-    number     INTEGER NOT NULL,
-    digest     BLOB    NOT NULL CHECK (length(digest) = 32),
-    PRIMARY KEY (person, credential, number),
-    FOREIGN KEY (person, credential) REFERENCES credential (person, id) ON DELETE CASCADE
-) STRICT, WITHOUT ROWID;
-CREATE TABLE ledger (
-    person   INTEGER NOT NULL REFERENCES person (id) ON DELETE CASCADE,
-    class    TEXT    NOT NULL,
-    failures BLOB    NOT NULL,
-    PRIMARY KEY (person, class)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE trusted_source (
-    person INTEGER NOT NULL REFERENCES person (id) ON DELETE CASCADE,
-    source BLOB    NOT NULL,
-    last   INTEGER NOT NULL,
-    PRIMARY KEY (person, source)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE source (
-    source   BLOB    NOT NULL PRIMARY KEY,
-    clear_at INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE TABLE audit (
-    seq    INTEGER PRIMARY KEY,
-    time   INTEGER NOT NULL,
-    user   TEXT,
-    record TEXT    NOT NULL
-) STRICT;
-CREATE INDEX audit_user ON audit (user) WHERE user IS NOT NULL;
-CREATE TABLE counter (
-    name  TEXT    NOT NULL PRIMARY KEY,
-    value INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-INSERT INTO counter VALUES ('enrolled', 0);
-INSERT INTO person (id, realm, name, uid) VALUES (0, '', '', 0);
-";
 
 /// Opens the database for the writer, making it where there is none, and brings its schema up to date.
 pub(super) fn open_for_writing(path: &Path) -> Result<Connection, StoreError> {

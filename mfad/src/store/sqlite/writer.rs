@@ -15,10 +15,10 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::{Options, logins, schema, trail};
+use super::{Options, history, logins, schema, trail};
 use crate::{
     failpoint,
-    store::{Login, PersonId, StoreError},
+    store::{Login, StoreError},
 };
 
 /// Most jobs of one commit: bounds how long the first of them waits.
@@ -61,6 +61,8 @@ pub(super) struct Memory {
     pub(super) sources_pruned: Option<i64>,
     /// Time of the newest audit record that this process wrote.
     pub(super) audit_time: Option<i64>,
+    /// The last person whose expired history has been deleted.
+    pub(super) swept: i64,
 }
 
 /// One verb, waiting for its commit.
@@ -119,7 +121,8 @@ pub(super) struct Writer {
     path: PathBuf,
     options: Arc<Mutex<Options>>,
     memory: Memory,
-    logins: HashMap<PersonId, Login>,
+    /// Completed logins that wait, each with how often it was the same.
+    logins: Vec<(Login, u32)>,
     logins_due: Option<Instant>,
     tidied_at: u64,
 }
@@ -132,7 +135,7 @@ impl Writer {
             path,
             options,
             memory,
-            logins: HashMap::new(),
+            logins: Vec::new(),
             logins_due: None,
             tidied_at: 0,
         }
@@ -192,8 +195,15 @@ impl Writer {
     }
 
     fn remember(&mut self, login: Login) {
-        if self.logins.len() < LOGINS || self.logins.contains_key(&login.person) {
-            self.logins.insert(login.person, login);
+        let same = self
+            .logins
+            .iter_mut()
+            .find(|(other, _)| other.is_like(&login));
+        if let Some((other, times)) = same {
+            other.now = login.now;
+            *times = times.saturating_add(1);
+        } else if self.logins.len() < LOGINS {
+            self.logins.push((login, 1));
             self.logins_due
                 .get_or_insert_with(|| Instant::now() + LOGIN_DELAY);
         }
@@ -270,8 +280,8 @@ impl Writer {
             options,
             memory: &mut self.memory,
         };
-        for login in self.logins.values() {
-            logins::note_login(&mut tx, login)?;
+        for (login, times) in &self.logins {
+            logins::note_login(&mut tx, login, *times)?;
         }
         // A job on its own needs no savepoint if the whole transaction can go with it.
         let alone = jobs.len() == 1 && self.logins.is_empty();
@@ -334,6 +344,7 @@ impl Writer {
         self.tidied_at = self.connection.total_changes();
         let options = *self.options.lock().unwrap_or_else(PoisonError::into_inner);
         let _next_time = trail::prune(&self.connection, options, &self.memory);
+        let _next_time = history::sweep(&self.connection, options, &mut self.memory);
         self.checkpoint();
     }
 

@@ -1,0 +1,184 @@
+//! How unusual a login is, compared with the person's own earlier ones and with recent failures. Pure: it reads no
+//! clock and no database, and decides nothing. A policy may ask for more where the level is high, never for less.
+//!
+//! Each [`Signal`] that fires has a weight; their sum makes the [`Level`]. What is not known fires nothing. Before a
+//! person has completed [`Settings::learn`] logins, only failures and dormancy can fire: a new account is no risk.
+
+mod history;
+mod settings;
+mod signals;
+#[cfg(test)]
+mod tests;
+
+pub use history::{Circumstances, Habit, History, KnownDevice, Mark, Network};
+pub use settings::{HEAVIEST, Settings, Weights};
+
+/// Something unusual about a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Signal {
+    /// From a key or seat that no second factor was proven from.
+    NewDevice,
+    /// From a network (/24, /48) that the person has not come from.
+    NewNetwork,
+    /// From a country that the person has not come from.
+    NewCountry,
+    /// Too far from the last place for the time since.
+    ImpossibleTravel,
+    /// At a time of day when the person does not come.
+    UnusualHour,
+    /// Far more often within an hour than the person does.
+    UnusualRate,
+    /// The person's codes have been guessed at.
+    RecentFailuresUser,
+    /// The source has guessed at codes, of anybody.
+    RecentFailuresSource,
+    /// Codes have been guessed at everywhere on this machine.
+    RecentFailuresEverywhere,
+    /// No login for long.
+    Dormant,
+}
+
+impl Signal {
+    /// Every signal, in the order in which they are told.
+    pub const ALL: [Self; 10] = [
+        Self::NewDevice,
+        Self::NewNetwork,
+        Self::NewCountry,
+        Self::ImpossibleTravel,
+        Self::UnusualHour,
+        Self::UnusualRate,
+        Self::RecentFailuresUser,
+        Self::RecentFailuresSource,
+        Self::RecentFailuresEverywhere,
+        Self::Dormant,
+    ];
+
+    /// The word for it in policy, settings and the audit log.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::NewDevice => "new-device",
+            Self::NewNetwork => "new-network",
+            Self::NewCountry => "new-country",
+            Self::ImpossibleTravel => "impossible-travel",
+            Self::UnusualHour => "unusual-hour",
+            Self::UnusualRate => "unusual-rate",
+            Self::RecentFailuresUser => "recent-failures-user",
+            Self::RecentFailuresSource => "recent-failures-source",
+            Self::RecentFailuresEverywhere => "recent-failures-everywhere",
+            Self::Dormant => "dormant",
+        }
+    }
+
+    /// Whether it compares with the person's own logins, and so needs [`Settings::learn`] of them.
+    pub const fn is_learned(self) -> bool {
+        !matches!(
+            self,
+            Self::RecentFailuresUser
+                | Self::RecentFailuresSource
+                | Self::RecentFailuresEverywhere
+                | Self::Dormant
+        )
+    }
+}
+
+/// How unusual a login is, all in all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Level {
+    /// Below [`Settings::low`].
+    None,
+    /// At least [`Settings::low`].
+    Low,
+    /// At least [`Settings::medium`].
+    Medium,
+    /// At least [`Settings::high`].
+    High,
+}
+
+impl Level {
+    /// The word for it in policy and the audit log.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+}
+
+/// Failed answers of late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Failures {
+    /// To this person's questions, within [`Settings::failure_window`].
+    pub user: u32,
+    /// From this source, whoever was asked, that have not run off yet. 0 for sources that the throttle does not count:
+    /// those that this person has logged in from, seats, and unknown addresses.
+    pub source: u32,
+    /// Of anybody, within [`Settings::failure_window`].
+    pub everywhere: u32,
+}
+
+/// A signal that has fired.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fired {
+    /// Which.
+    pub signal: Signal,
+    /// Its share of the score.
+    pub weight: u32,
+    /// Why, for an administrator: a short sentence of ASCII.
+    pub why: String,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assessment {
+    /// How unusual.
+    pub level: Level,
+    /// The sum of the weights, at most 1,000.
+    pub score: u32,
+    /// What fired, in the order of [`Signal::ALL`], each at most once.
+    pub signals: Vec<Fired>,
+}
+
+impl Assessment {
+    /// Whether that signal has fired.
+    pub fn has(&self, signal: Signal) -> bool {
+        self.signals.iter().any(|fired| fired.signal == signal)
+    }
+}
+
+/// Compares a login at `now` (seconds since the epoch) with what is remembered.
+pub fn assess(
+    history: &History,
+    login: &Circumstances,
+    failures: Failures,
+    settings: &Settings,
+    now: i64,
+) -> Assessment {
+    let case = signals::Case {
+        history,
+        login,
+        failures,
+        settings,
+        now,
+    };
+    let signals: Vec<Fired> = Signal::ALL
+        .into_iter()
+        .filter_map(|signal| {
+            let weight = settings.weights.of(signal);
+            // A weight of 0 switches a signal off.
+            let why = (weight > 0).then(|| case.why(signal)).flatten()?;
+            Some(Fired {
+                signal,
+                weight,
+                why,
+            })
+        })
+        .collect();
+    let score = signals.iter().map(|fired| fired.weight).sum();
+    Assessment {
+        level: settings.level(score),
+        score,
+        signals,
+    }
+}
