@@ -12,6 +12,7 @@ pub mod grant;
 pub mod logins;
 mod phases;
 pub mod registry;
+pub mod ssh_keys;
 pub mod verdict;
 
 /// Who is at the other end of a connection, by the kernel's or the bus's word.
