@@ -28,6 +28,8 @@ CARGO ?= cargo
 MFAD   = target/release/mfad
 MFACTL = target/release/mfactl
 MODULE = target/pam/release/libpam_mfa.so
+# Newer than any source that was built: cargo does not touch a program that a change does not concern.
+BUILT  = target/release/.mfa-built
 
 .DEFAULT_GOAL = help
 .PHONY: help packages packages-test packages-check toolchain build check test demo bench prove \
@@ -70,6 +72,7 @@ build: packages toolchain
 	$(CARGO) build --release --locked -p mfad -p mfactl
 	$(CARGO) build --release --locked -p pam_mfa --target-dir target/pam --config 'profile.release.opt-level="s"'
 	packaging/check-module.sh $(MODULE)
+	@touch $(BUILT)
 
 check: packages-check toolchain
 	@CARGO="$(CARGO)" packaging/bin/check
@@ -94,7 +97,8 @@ clean:
 # Under sudo, cargo must not run as root: it would leave root's files in the caller's tree, and root seldom has cargo.
 built:
 	@if [ -x $(MFAD) ] && [ -x $(MFACTL) ] && [ -e $(MODULE) ]; then \
-	    if [ -n "$$(find Cargo.lock mfad pam_mfa policy -newer $(MFAD) \( -name '*.rs' -o -name 'Cargo.*' \) -print -quit)" ]; then \
+	    built=$(BUILT); [ -e "$$built" ] || built=$(MFAD); \
+	    if [ -n "$$(find Cargo.lock mfad pam_mfa policy -newer "$$built" \( -name '*.rs' -o -name 'Cargo.*' \) -print -quit)" ]; then \
 	        echo 'make: the source is newer than what is built; to install the newer, run make build first' >&2; \
 	    fi; \
 	elif [ "$$(id -u)" = 0 ] && [ -n "$${SUDO_USER:-}" ] && [ "$${SUDO_USER}" != root ]; then \
