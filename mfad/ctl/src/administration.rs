@@ -41,8 +41,8 @@ pub fn failure(console: &Console<'_>, error: zbus::Error) -> Failure {
     }
 }
 
-async fn fetch(console: &Console<'_>, user: &str) -> Result<UserInfo, Failure> {
-    let proxy = console.client.administration().await?;
+async fn fetch(console: &mut Console<'_>, user: &str) -> Result<UserInfo, Failure> {
+    let proxy = console.administration().await?;
     proxy
         .show_user(user)
         .await
@@ -51,7 +51,7 @@ async fn fetch(console: &Console<'_>, user: &str) -> Result<UserInfo, Failure> {
 
 /// Page by page, so that a host with a million users neither waits nor fills the memory.
 async fn list(console: &mut Console<'_>) -> Result<(), Failure> {
-    let proxy = console.client.administration().await?;
+    let proxy = console.administration().await?;
     let mut after = String::new();
     let mut count = 0_u64;
     if console.json {
@@ -110,7 +110,7 @@ async fn enroll_user(
             Err(other) => return Err(other),
         }
     }
-    let proxy = console.client.administration().await?;
+    let proxy = console.administration().await?;
     let offer = proxy
         .enroll_user(user, what.kind.word(), options)
         .await
@@ -128,7 +128,7 @@ async fn enroll_user(
 }
 
 async fn unlock(console: &mut Console<'_>, user: &str, clock: bool) -> Result<(), Failure> {
-    let proxy = console.client.administration().await?;
+    let proxy = console.administration().await?;
     proxy
         .unlock_user(user, clock)
         .await
@@ -161,7 +161,7 @@ async fn reset(console: &mut Console<'_>, user: &str) -> Result<(), Failure> {
             names.join(", ")
         ))
         .await?;
-    let proxy = console.client.administration().await?;
+    let proxy = console.administration().await?;
     proxy
         .reset_user(user)
         .await
@@ -180,7 +180,7 @@ async fn remove(console: &mut Console<'_>, user: &str, factor: &str) -> Result<(
             "Remove “{factor_shown}” of {user_shown}? It cannot be brought back."
         ))
         .await?;
-    let proxy = console.client.administration().await?;
+    let proxy = console.administration().await?;
     proxy
         .remove_credential(user, factor)
         .await
@@ -193,7 +193,7 @@ async fn remove(console: &mut Console<'_>, user: &str, factor: &str) -> Result<(
 
 /// `mfactl policy reload`.
 pub async fn reload(console: &mut Console<'_>) -> Result<(), Failure> {
-    let proxy = console.client.administration().await?;
+    let proxy = console.administration().await?;
     let report = proxy
         .reload()
         .await

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use mfad_protocol::AuditQuery;
+use nix::unistd::geteuid;
 use serde_json::{Map, Value, json};
 
 use crate::administration::failure;
@@ -29,7 +30,13 @@ pub struct Wanted {
 
 /// `mfactl audit`.
 pub async fn run(console: &mut Console<'_>, wanted: Wanted, follow: bool) -> Result<(), Failure> {
-    let proxy = console.client.administration().await?;
+    if follow && !geteuid().is_root() {
+        // Each question for news is an act of its own, and polkit would ask for the password every second.
+        return Err(Failure::NeedsRoot {
+            command: format!("sudo mfactl {}", console.arguments),
+        });
+    }
+    let proxy = console.administration().await?;
     let mut query = AuditQuery {
         user: wanted.user,
         since: wanted.since,

@@ -8,6 +8,7 @@ use mfad_protocol::{
     AuditQuery, Context, CredentialInfo, DaemonStatus, EnrollmentOffer, EnrollmentOptions,
     ReloadReport, Step, UserInfo, names,
 };
+use nix::unistd::geteuid;
 use tokio::net::UnixStream;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
@@ -20,6 +21,8 @@ use crate::render;
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long the daemon may take for one call, its activation included.
 const CALL: Duration = Duration::from_secs(30);
+/// How much longer for somebody who is not root: a person may be asked for a password and a code first.
+const POLKIT: Duration = Duration::from_mins(1);
 /// How long a cancellation may hold up the exit.
 const CANCEL: Duration = Duration::from_secs(2);
 
@@ -224,7 +227,7 @@ async fn connect(socket: &Path) -> Result<Connection, Failure> {
         })?;
         let stream = stream.into_std().map_err(|error| lost(&error))?;
         connection::Builder::unix_stream(stream)
-            .method_timeout(CALL)
+            .method_timeout(patience())
             .build()
             .await
             .map_err(|error| lost(&error))
@@ -308,9 +311,18 @@ fn bus_words(error: &fdo::Error) -> String {
     }
 }
 
+/// How long one call may take.
+fn patience() -> Duration {
+    if geteuid().is_root() {
+        CALL
+    } else {
+        CALL + POLKIT
+    }
+}
+
+/// Whose limit it was is not known: the bus gives up on a daemon that does not start before we would.
 fn unanswered() -> Failure {
-    Failure::Unreachable(format!(
-        "The daemon did not answer within {} s.",
-        CALL.as_secs()
-    ))
+    Failure::Unreachable(
+        "The daemon did not answer in time: it hangs, or it does not start.".to_owned(),
+    )
 }

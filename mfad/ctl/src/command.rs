@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use nix::unistd::geteuid;
 use serde_json::Value;
 
+use crate::agent::Agent;
 use crate::cli::{Cli, Command, EnrollArgs, PolicyCommand};
-use crate::client::Client;
+use crate::client::{AdministrationProxy, Client};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
 use crate::{administration, audit, dialogue, doctor, enroll, own, rules};
@@ -16,6 +18,8 @@ use crate::{administration, audit, dialogue, doctor, enroll, own, rules};
 pub struct Console<'a> {
     /// The daemon.
     pub client: &'a Client,
+    /// Asks for an administrator on this terminal, once [`Console::administration`] was called.
+    pub agent: Option<Agent>,
     /// The person or script.
     pub terminal: &'a mut Terminal,
     /// For showing times.
@@ -32,7 +36,7 @@ pub struct Console<'a> {
     pub arguments: String,
 }
 
-impl Console<'_> {
+impl<'a> Console<'a> {
     /// Carries out `cli`.
     pub async fn run(&mut self, cli: Cli) -> Result<(), Failure> {
         match cli.command {
@@ -60,6 +64,15 @@ impl Console<'_> {
                 audit::run(self, audit::Wanted { user, since, limit }, follow).await
             }
         }
+    }
+
+    /// The administrator's acts, about which polkit can ask a person at the terminal.
+    pub async fn administration(&mut self) -> Result<AdministrationProxy<'a>, Failure> {
+        let proxy = self.client.administration().await?;
+        if self.agent.is_none() && !geteuid().is_root() && self.terminal.is_attended() {
+            self.agent = Agent::start().await;
+        }
+        Ok(proxy)
     }
 
     /// Prints `value` as one line of JSON, or `text`.

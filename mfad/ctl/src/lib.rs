@@ -3,6 +3,7 @@
 //! A library only so that the tests can drive its parts; the program is `main.rs`.
 
 pub mod administration;
+pub mod agent;
 pub mod audit;
 pub mod cli;
 pub mod client;

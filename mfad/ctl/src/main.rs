@@ -33,6 +33,7 @@ async fn run(cli: Cli) -> u8 {
     let outcome = {
         let mut console = Console {
             client: &client,
+            agent: None,
             terminal: &mut terminal,
             zone: TimeZone::system(),
             now: Timestamp::now(),
