@@ -16,7 +16,7 @@ use crate::{Failure, build};
 const SUITE: &str = "bookworm";
 
 /// What is in the root file system.
-const PACKAGES: &str = "systemd,systemd-sysv,dbus,udev,polkitd,libpam-systemd,openssh-server,openssh-client,sudo,login,\
+const PACKAGES: &str = "systemd,systemd-sysv,dbus,udev,polkitd,libpam-systemd,pkexec,openssh-server,openssh-client,sudo,login,\
                         passwd,util-linux,iproute2,procps,cron,pamtester,libpam-google-authenticator,faketime";
 
 /// Run in the new root file system, `$1`: what every machine of the suite has, and what none needs.

@@ -9,6 +9,9 @@ pub mod hygiene;
 pub mod leaving;
 pub mod login;
 pub mod passwd;
+pub mod polkit;
+pub mod profile;
+pub mod sealed;
 pub mod ssh;
 pub mod su;
 pub mod sudo;
@@ -92,6 +95,9 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         su::CASES,
         login::CASES,
         passwd::CASES,
+        profile::CASES,
+        polkit::CASES,
+        sealed::CASES,
         daemon::CASES,
         abuse::CASES,
         bus::CASES,
