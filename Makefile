@@ -32,7 +32,7 @@ MODULE = target/pam/release/libpam_mfa.so
 BUILT  = target/release/.mfa-built
 
 .DEFAULT_GOAL = help
-.PHONY: help packages packages-test packages-check toolchain build check test demo bench prove \
+.PHONY: help packages packages-test packages-bench packages-check toolchain build check test demo bench prove \
         install uninstall clean built
 
 help:
@@ -57,6 +57,9 @@ packages:
 
 packages-test:
 	@packaging/bin/packages packaging/packages-build.txt packaging/demo/packages.txt
+
+packages-bench:
+	@packaging/bin/packages packaging/packages-build.txt packaging/demo/packages.txt packaging/packages-bench.txt
 
 packages-check:
 	@packaging/bin/packages packaging/packages-build.txt packaging/packages-check.txt
@@ -83,7 +86,7 @@ test: packages-test toolchain
 demo: packages-test build
 	@packaging/demo/demo
 
-bench: packages-test build
+bench: packages-bench build
 	$(CARGO) run --release --locked -p mfa-tests --bin bench
 
 prove: packages-test toolchain

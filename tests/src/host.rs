@@ -174,7 +174,8 @@ impl Host {
         self.put_program("busdrive", &self.artifacts.busdrive)
     }
 
-    fn put_program(&self, name: &str, from: &Path) -> Outcome {
+    /// Puts a program of the tests into place.
+    pub fn put_program(&self, name: &str, from: &Path) -> Outcome {
         self.feed(
             &format!("cat >/usr/local/bin/{name} && chmod 0755 /usr/local/bin/{name}"),
             &fs::read(from)?,
