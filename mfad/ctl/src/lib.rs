@@ -14,6 +14,7 @@ pub mod enroll;
 pub mod failure;
 mod kernel;
 pub mod own;
+pub mod pam;
 pub mod qr;
 pub mod render;
 pub mod rules;

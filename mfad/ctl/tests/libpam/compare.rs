@@ -1,0 +1,244 @@
+//! Seeded stacks, asked of libpam and of `mfactl::pam::predict`. Every difference is a failure.
+
+use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
+
+use mfactl::pam;
+
+use crate::{STACKS, host, seeded::Seeded};
+
+/// Results that pam_debug.so can be told to give, by number. Not `incomplete`, which asks for another call.
+const RESULTS: [&str; 31] = [
+    "success",
+    "open_err",
+    "symbol_err",
+    "service_err",
+    "system_err",
+    "buf_err",
+    "perm_denied",
+    "auth_err",
+    "cred_insufficient",
+    "authinfo_unavail",
+    "user_unknown",
+    "maxtries",
+    "new_authtok_reqd",
+    "acct_expired",
+    "session_err",
+    "cred_unavail",
+    "cred_expired",
+    "cred_err",
+    "no_module_data",
+    "conv_err",
+    "authtok_err",
+    "authtok_recover_err",
+    "authtok_lock_busy",
+    "authtok_disable_aging",
+    "try_again",
+    "ignore",
+    "abort",
+    "authtok_expired",
+    "module_unknown",
+    "bad_item",
+    "conv_again",
+];
+const MODULE_UNKNOWN: u8 = 28;
+/// Files beside the service's own. None includes one before it, so there is no circle: libpam would crash.
+const FRAGMENTS: [&str; 3] = ["piece-a", "piece-b", "piece-c"];
+
+pub(crate) fn seeded_stacks() {
+    let count = if std::env::var_os("MFA_PROVE").is_some() {
+        2000
+    } else {
+        200
+    };
+    let mut codes: BTreeMap<Option<u8>, u32> = BTreeMap::new();
+    for seed in 0..count {
+        let files = files(&mut Seeded::new(seed));
+        for (name, text) in &files {
+            fs::write(Path::new(STACKS).join(name), text).unwrap();
+        }
+        for phase in ["auth", "account", "session"] {
+            let real = host::ask("seeded", phase);
+            let ours = pam::predict(Path::new("/"), "Seeded", phase, |module, arguments, _| {
+                answer(module, arguments, phase)
+            });
+            assert_eq!(
+                ours, real,
+                "ours and libpam's {phase}, seed {seed}:\n{files:#?}"
+            );
+            *codes.entry(real).or_default() += 1;
+        }
+    }
+    println!(
+        "{count} stacks, three phases each: no difference. Codes (None: not started): {codes:?}"
+    );
+    let succeeded = codes.get(&Some(0)).copied().unwrap_or(0);
+    assert!(
+        succeeded * 10 > count as u32,
+        "too few of them succeed to say much"
+    );
+    assert!(
+        codes.contains_key(&None) && codes.len() > 10,
+        "too few outcomes to say much"
+    );
+}
+
+/// What a line's module returns.
+fn answer(module: &str, arguments: &[String], phase: &str) -> u8 {
+    let key = match phase {
+        "auth" => "auth=",
+        "account" => "acct=",
+        _ => "open_session=",
+    };
+    match module {
+        "pam_debug.so" => arguments
+            .iter()
+            .find_map(|argument| argument.strip_prefix(key))
+            .map_or(0, |word| {
+                let found = RESULTS.iter().position(|result| *result == word).unwrap();
+                u8::try_from(found).unwrap()
+            }),
+        "pam_permit.so" => 0,
+        "pam_deny.so" => match phase {
+            "session" => 14,
+            _ => 7,
+        },
+        _ => MODULE_UNKNOWN,
+    }
+}
+
+fn files(seeded: &mut Seeded) -> Vec<(&'static str, String)> {
+    let mut files = Vec::new();
+    for (index, name) in FRAGMENTS.iter().enumerate() {
+        let lines = seeded.below(5);
+        files.push((*name, text(seeded, lines, &FRAGMENTS[index + 1..])));
+    }
+    let lines = 1 + seeded.below(9);
+    files.push(("seeded", text(seeded, lines, &FRAGMENTS)));
+    let other = seeded.below(4);
+    files.push(("other", text(seeded, other, &FRAGMENTS[2..])));
+    files
+}
+
+fn text(seeded: &mut Seeded, lines: usize, below: &[&str]) -> String {
+    let mut text = String::new();
+    for _ in 0..lines {
+        match seeded.below(12) {
+            0 => text.push_str("# auth required pam_deny.so\n"),
+            1 => text.push_str(" \t\n"),
+            2 | 3 if !below.is_empty() => {
+                let _ = writeln!(text, "@{} {}", cased(seeded, "include"), seeded.pick(below));
+            }
+            _ => line(seeded, &mut text, below),
+        }
+    }
+    match seeded.below(60) {
+        0 => text.push_str("auth required \\\n"),
+        1 => text.push_str("@include missing\n"),
+        2 => {
+            text.pop();
+        }
+        _ => {}
+    }
+    text
+}
+
+fn line(seeded: &mut Seeded, text: &mut String, below: &[&str]) {
+    let phase = *seeded.pick(&["auth", "auth", "auth", "account", "session", "password"]);
+    let phase = match seeded.below(40) {
+        0 => "authentication".to_owned(),
+        1 => format!("[{phase}]"),
+        2 => format!("-{phase}"),
+        _ => cased(seeded, phase),
+    };
+    let gap = *seeded.pick(&[" ", "\t", "  ", " \\\n ", " \\ \t\n# between\n", " "]);
+    let _ = write!(text, "{phase}{gap}");
+    if seeded.one_in(6) {
+        let word = if seeded.one_in(2) {
+            "include"
+        } else {
+            "substack"
+        };
+        let word = cased(seeded, word);
+        let file = if below.is_empty() || seeded.one_in(20) {
+            "missing"
+        } else {
+            seeded.pick(below)
+        };
+        let _ = writeln!(text, "{word}{gap}{file}");
+        return;
+    }
+    let control = control(seeded);
+    let _ = write!(text, "{control}{gap}");
+    let module = match seeded.below(20) {
+        0 => "pam_permit.so".to_owned(),
+        1 => "pam_deny.so".to_owned(),
+        2 => "pam_not_there.so".to_owned(),
+        3 if seeded.one_in(2) => String::new(),
+        _ => {
+            let result = |seeded: &mut Seeded| {
+                if seeded.one_in(2) {
+                    "success"
+                } else {
+                    *seeded.pick(&RESULTS)
+                }
+            };
+            format!(
+                "pam_debug.so auth={} acct={} open_session={}",
+                result(seeded),
+                result(seeded),
+                result(seeded)
+            )
+        }
+    };
+    text.push_str(&module);
+    text.push_str(*seeded.pick(&["\n", "\n", "\n", " # and so on\n", "\t \n"]));
+}
+
+fn control(seeded: &mut Seeded) -> String {
+    if seeded.one_in(2) {
+        let word = *seeded.pick(&["required", "requisite", "sufficient", "optional"]);
+        return match seeded.below(30) {
+            0 => word[1..].to_owned(),
+            1 => format!("[{word}]"),
+            _ => cased(seeded, word),
+        };
+    }
+    let mut pairs = Vec::new();
+    for _ in 0..1 + seeded.below(4) {
+        let result = match seeded.below(4) {
+            0 => "success",
+            1 => "default",
+            _ => seeded.pick(&RESULTS),
+        };
+        let number = (1 + seeded.below(4)).to_string();
+        let action = *seeded.pick(&[
+            "ok", "done", "bad", "die", "ignore", "reset", &number, &number, "ok", "ignore",
+        ]);
+        let equals = *seeded.pick(&["=", "=", "=", " = ", "= "]);
+        pairs.push(format!("{result}{equals}{action}"));
+    }
+    if seeded.one_in(30) {
+        pairs.push(
+            (*seeded.pick(&[
+                "OK=ok",
+                "success=okay",
+                "success=0",
+                "default=",
+                "ignore",
+                "# x",
+            ]))
+            .to_owned(),
+        );
+    }
+    let between = *seeded.pick(&[" ", " ", "  ", "\t"]);
+    let close = if seeded.one_in(40) { "" } else { "]" };
+    format!("[{}{close}", pairs.join(between))
+}
+
+fn cased(seeded: &mut Seeded, word: &str) -> String {
+    match seeded.below(8) {
+        0 => word.to_uppercase(),
+        1 => format!("{}{}", word[..1].to_uppercase(), &word[1..]),
+        _ => word.to_owned(),
+    }
+}
