@@ -97,6 +97,9 @@ Example: mfactl test --service sudo")]
     /// Check and load the policy (administrators)
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Find ways around the second factor, and change PAM stacks safely (root)
+    #[command(subcommand)]
+    Pam(PamCommand),
     /// Find out what is out of order on this machine (root)
     #[command(after_help = "\
 Each line says ok, warn or fail, and what to do next. The exit code is 1 if anything fails.
@@ -182,6 +185,20 @@ Example: mfactl policy check new-policy.toml")]
     },
     /// Have the daemon read its configuration; a broken file never replaces a good one
     Reload,
+}
+
+/// PAM stacks.
+#[derive(Debug, Subcommand)]
+pub enum PamCommand {
+    /// Look for ways around the second factor in PAM stacks, sshd and sudoers
+    #[command(after_help = "\
+Reads the stacks as libpam does, with everything that they include, sshd's settings in force (also in
+Match blocks) and sudoers. Each finding says where, how it is used, and what to write instead:
+  hole    a way in without the second factor, or without the first: the exit code is 1
+  risk    weakens it, or keeps people out
+  note    good to know
+It needs no daemon and changes nothing. See mfactl(1).")]
+    Check,
 }
 
 /// What to enroll, and how to show it.

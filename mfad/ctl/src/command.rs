@@ -12,7 +12,7 @@ use crate::cli::{Cli, Command, EnrollArgs, PolicyCommand};
 use crate::client::{AdministrationProxy, Client};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
-use crate::{administration, audit, dialogue, doctor, enroll, own, rules};
+use crate::{administration, audit, dialogue, doctor, enroll, own, pam, rules};
 
 /// What a command works with.
 pub struct Console<'a> {
@@ -51,6 +51,7 @@ impl<'a> Console<'a> {
             Command::User(command) => administration::run(self, command).await,
             Command::Policy(PolicyCommand::Check { files }) => rules::check(self, &files),
             Command::Policy(PolicyCommand::Reload) => administration::reload(self).await,
+            Command::Pam(command) => pam::run(self, command),
             Command::Doctor => doctor::run(self).await,
             Command::Audit {
                 user,

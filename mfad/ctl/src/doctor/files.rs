@@ -35,8 +35,9 @@ impl Tree<'_> {
     }
 
     fn module(&self) -> Finding {
-        let found = self.module_directories().into_iter().find_map(|directory| {
-            let path = directory.join("pam_mfa.so");
+        let directories = crate::pam::Tree::new(self.root).module_directories();
+        let found = directories.into_iter().find_map(|directory| {
+            let path = self.below(&directory).join("pam_mfa.so");
             fs::symlink_metadata(&path).ok().map(|facts| (path, facts))
         });
         let Some((path, facts)) = found else {
@@ -59,20 +60,6 @@ impl Tree<'_> {
             ),
             None => Finding::ok("module", path.display().to_string()),
         }
-    }
-
-    /// Where Linux-PAM looks: `/usr/lib/TRIPLET/security` on Debian, `/usr/lib64/security` on Fedora.
-    fn module_directories(&self) -> Vec<PathBuf> {
-        let mut directories: Vec<PathBuf> = fs::read_dir(self.below("/usr/lib"))
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.path().join("security"))
-            .collect();
-        directories.sort();
-        directories.push(self.below("/usr/lib64/security"));
-        directories.push(self.below("/usr/lib/security"));
-        directories
     }
 
     /// Which services ask for a second factor at all.
@@ -262,10 +249,9 @@ const SEALED_KEYS: [&str; 3] = [
     "/run/credstore.encrypted/mfad.key",
 ];
 
-/// sshd's PAM stack, if it names the module.
-pub(super) fn sshd_stack_with_the_module(root: &Path) -> Option<String> {
-    let text = fs::read_to_string(root.join("etc/pam.d/sshd")).ok()?;
-    names_the_module(&text).then_some(text)
+/// Whether sshd's PAM stack names the module.
+pub(super) fn sshd_stack_with_the_module(root: &Path) -> bool {
+    fs::read_to_string(root.join("etc/pam.d/sshd")).is_ok_and(|text| names_the_module(&text))
 }
 
 /// Whether a PAM file has a line, not a comment, with the module in it.

@@ -161,76 +161,54 @@ fn a_clock_is_judged_by_its_source_and_by_the_files_around_it() {
     assert_eq!(verdict(Some(1_000_121), Some(true)), Verdict::Fail);
 }
 
+/// A machine whose sshd has the stack that is shipped, and these settings.
+fn machine_with_sshd(settings: &str) -> TempDir {
+    let root = machine();
+    let stack =
+        include_str!("../../../../packaging/pam/sshd-key").replace("@include common-", "# ");
+    write(&root, "etc/pam.d/sshd", &stack, 0o644);
+    fs::create_dir_all(root.path().join("usr/sbin")).unwrap();
+    write(&root, "settings", settings, 0o644);
+    let script = format!(
+        "#!/bin/sh\nexec cat {}\n",
+        root.path().join("settings").display()
+    );
+    write(&root, "usr/sbin/sshd", &script, 0o755);
+    root
+}
+
+/// Those of sshd's findings that are not about modules, of which this machine has none but ours.
+fn of_sshd(root: &TempDir) -> Vec<Finding> {
+    sshd::examine(root.path(), sshd::PATIENCE)
+        .into_iter()
+        .filter(|finding| finding.check == "sshd" && !finding.detail.contains("does not exist"))
+        .filter(|finding| !finding.detail.contains("no way through"))
+        .collect()
+}
+
 #[test]
 fn an_sshd_that_asks_is_in_order() {
-    let text = "usepam yes\nkbdinteractiveauthentication yes\npasswordauthentication no\nmaxauthtries 6\n\
-                authenticationmethods publickey,keyboard-interactive:pam\nlogingracetime 120\n";
-    let findings = sshd::judge(text, "");
-    assert_eq!(findings.len(), 1, "{findings:?}");
-    assert_eq!(findings[0].verdict, Verdict::Ok);
-}
-
-#[test]
-fn an_sshd_that_does_not_ask_gets_a_line_for_each_setting() {
-    let text = "usepam no\nkbdinteractiveauthentication no\npasswordauthentication yes\nmaxauthtries 1\n\
-                authenticationmethods any\nlogingracetime 30\n";
-    let root = TempDir::new().unwrap();
-    insta::assert_snapshot!(plain(&sshd::judge(text, ""), &root), @r#"
-    warn  sshd  UsePAM is off: sshd asks for no second factor
-                → UsePAM yes
-    warn  sshd  KbdInteractiveAuthentication is off: nobody can be asked for a code
-                → KbdInteractiveAuthentication yes
-    warn  sshd  PasswordAuthentication is on: that method cannot ask for a code, and such logins are refused
-                → PasswordAuthentication no (keyboard-interactive asks for the password)
-    warn  sshd  AuthenticationMethods is “any”: a login by public key alone meets no prompt, and the account guard refuses it
-                → AuthenticationMethods publickey,keyboard-interactive:pam
-    warn  sshd  MaxAuthTries leaves no second try after a mistyped code
-                → MaxAuthTries 4
-    warn  sshd  LoginGraceTime (30 s) ends before a person's 45 s for the code are over
-                → LoginGraceTime 60
-    "#);
-    assert!(
-        sshd::judge(text, "")
-            .iter()
-            .all(|finding| finding.verdict == Verdict::Warn)
+    let root = machine_with_sshd(
+        "usepam yes\npubkeyauthentication yes\nkbdinteractiveauthentication yes\npasswordauthentication no\n\
+         maxauthtries 6\nauthenticationmethods publickey,keyboard-interactive:pam\nlogingracetime 120\n",
     );
+    let findings = of_sshd(&root);
+    assert!(findings.is_empty(), "{findings:?}");
 }
 
 #[test]
-fn a_stack_that_asks_for_a_code_alone_needs_a_key_before_it() {
-    let code_alone =
-        "# auth required pam_unix.so\nauth required pam_env.so\nauth required pam_mfa.so\n";
-    let settings = |methods: &str| {
-        format!(
-            "usepam yes\nkbdinteractiveauthentication yes\npasswordauthentication no\nmaxauthtries 6\n\
-             authenticationmethods {methods}\nlogingracetime 120\n"
-        )
-    };
-    let fails = |methods: &str, stack: &str| {
-        sshd::judge(&settings(methods), stack)
-            .iter()
-            .any(|finding| finding.verdict == Verdict::Fail)
-    };
-    assert!(fails("any", code_alone));
-    assert!(fails(
-        "publickey,keyboard-interactive keyboard-interactive",
-        code_alone
-    ));
-    assert!(!fails("publickey,keyboard-interactive:pam", code_alone));
-    for password in [
-        "auth required pam_unix.so\nauth required pam_mfa.so after=password\n",
-        "@include common-auth\nauth required pam_mfa.so\n",
-        "auth substack password-auth\nauth required pam_mfa.so\n",
-        "auth required pam_permit.so\n",
-    ] {
-        assert!(!fails("any", password), "{password}");
-    }
+fn an_sshd_that_a_code_alone_opens_fails() {
+    let root = machine_with_sshd(
+        "usepam yes\npubkeyauthentication yes\nkbdinteractiveauthentication yes\npasswordauthentication yes\n\
+         maxauthtries 1\nauthenticationmethods any\nlogingracetime 30\n",
+    );
+    insta::assert_snapshot!(plain(&of_sshd(&root), &root));
 }
 
 #[test]
 fn a_machine_without_sshd_is_in_order() {
     let findings = sshd::examine(machine().path(), sshd::PATIENCE);
-    assert_eq!(findings, [Finding::ok("sshd", "not installed")]);
+    assert_eq!(findings[0], Finding::ok("sshd", "not installed"));
 }
 
 #[test]
@@ -259,7 +237,10 @@ fn an_sshd_that_fails_or_hangs_is_a_warning_and_not_a_hang() {
             0o755,
         );
         let findings = sshd::examine(root.path(), Duration::from_millis(200));
-        assert_eq!(findings[0].verdict, Verdict::Warn);
-        assert!(findings[0].detail.contains(expected), "{findings:?}");
+        let unknown = findings
+            .iter()
+            .find(|finding| finding.detail.contains(expected));
+        let unknown = unknown.unwrap_or_else(|| panic!("{findings:?}"));
+        assert_eq!(unknown.verdict, Verdict::Warn);
     }
 }

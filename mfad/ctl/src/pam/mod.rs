@@ -1,16 +1,36 @@
 //! PAM on this machine: what its stacks do, which ways lead around the second factor, and changing them without fear.
 //! This file joins the parts; it decides nothing.
 
+pub mod check;
 mod control;
 mod dispatch;
+mod finding;
+mod judge;
 mod lines;
+mod module;
+mod paths;
+pub(crate) mod sshd;
+mod sshd_config;
 mod stack;
+mod sudoers;
 mod tree;
 
 use std::path::Path;
 
+use crate::cli::PamCommand;
+use crate::command::Console;
+use crate::failure::Failure;
+
+pub use finding::{Finding, Severity, Trail};
 pub use stack::Place;
 pub use tree::Tree;
+
+/// `mfactl pam …`.
+pub fn run(console: &mut Console<'_>, command: PamCommand) -> Result<(), Failure> {
+    match command {
+        PamCommand::Check => check::run(console),
+    }
+}
 
 /// What libpam returns to a host, as this program works it out: the code of a service's phase (`auth`, `account`,
 /// `session`, `password`) where each module answers what `answer` says of its line. `None` if libpam does not start.

@@ -109,6 +109,8 @@ pub(super) enum Fault {
     Line(String),
     /// What libpam makes of it cannot be told.
     Unclear(String),
+    /// It is there, and this process may not read it.
+    Unread,
 }
 
 /// A service's stacks.
@@ -119,7 +121,7 @@ pub(super) struct Service {
     borrowed: [bool; 4],
     pub(super) faults: Vec<(Place, Fault)>,
     /// Every file that was read for it.
-    pub(super) files: Vec<super::tree::Text>,
+    pub(super) files: Vec<super::tree::Read>,
     /// Files that it includes, as they are named.
     pub(super) included: Vec<String>,
     /// Has a file of its own.
@@ -133,20 +135,18 @@ impl Service {
         let name = name.to_ascii_lowercase();
         let mut reader = Reader::new(tree);
         let mut stacks: [Vec<Entry>; 4] = Default::default();
-        let mut own = false;
         if DIRECTORIES.iter().any(|directory| tree.exists(directory)) {
-            own = reader.service(&name, &mut stacks);
+            let own = reader.service(&name, &mut stacks);
             if name != OTHER {
                 let mut others: [Vec<Entry>; 4] = Default::default();
                 reader.service(OTHER, &mut others);
                 return reader.finish(name, stacks, others, own);
             }
-        } else {
-            let mut others: [Vec<Entry>; 4] = Default::default();
-            reader.single_file(&name, &mut stacks, &mut others);
-            return reader.finish(name, stacks, others, true);
+            return reader.finish(name, stacks, Default::default(), own);
         }
-        reader.finish(name, stacks, Default::default(), own)
+        let mut others: [Vec<Entry>; 4] = Default::default();
+        reader.single_file(&name, &mut stacks, &mut others);
+        reader.finish(name, stacks, others, true)
     }
 
     /// The lines of a phase in force: those of `other` if the service has none.
@@ -173,7 +173,7 @@ struct Aborted;
 struct Reader<'a> {
     tree: &'a Tree,
     faults: Vec<(Place, Fault)>,
-    files: Vec<super::tree::Text>,
+    files: Vec<super::tree::Read>,
     included: Vec<String>,
     /// Files being read, the innermost last.
     open: Vec<String>,
@@ -236,7 +236,9 @@ impl<'a> Reader<'a> {
         let Some(path) = self.find(name) else {
             return false;
         };
-        if self.file(&path, None, 0, stacks).is_err() {
+        let given_up = self.file(&path, None, 0, stacks).is_err();
+        let unread = self.faults.iter().any(|(_, fault)| *fault == Fault::Unread);
+        if given_up && !unread {
             self.fault(
                 &path,
                 0,
@@ -264,7 +266,7 @@ impl<'a> Reader<'a> {
         stacks: &mut [Vec<Entry>; 4],
     ) -> Result<(), Aborted> {
         let Some(text) = self.tree.read(path) else {
-            self.fault(path, 0, Fault::Unclear("it cannot be read".to_owned()));
+            self.fault(path, 0, Fault::Unread);
             return Err(Aborted);
         };
         let (lines, troubles) = lines::logical(&text.text);
@@ -416,19 +418,20 @@ impl<'a> Reader<'a> {
                 self.broken(&entry, "the line has no control word".to_owned());
             }
             Some(word) if word.eq_ignore_ascii_case("include") => {
-                return self.include(entry, words.next(), phase, false, stacks);
+                self.include(entry, words.next(), phase, false, stacks);
+                return Ok(());
             }
             Some(word) if word.eq_ignore_ascii_case("substack") => {
-                return self.include(entry, words.next(), phase, true, stacks);
+                self.include(entry, words.next(), phase, true, stacks);
+                return Ok(());
             }
             Some(word) => {
                 entry.control = self.control(&entry, &word);
-                match words.next() {
-                    Some(module) => entry.module = module,
-                    None => {
-                        entry.call = Call::Fail;
-                        self.broken(&entry, "the line names no module".to_owned());
-                    }
+                if let Some(module) = words.next() {
+                    entry.module = module;
+                } else {
+                    entry.call = Call::Fail;
+                    self.broken(&entry, "the line names no module".to_owned());
                 }
                 entry.arguments = words.collect();
             }
@@ -465,7 +468,7 @@ impl<'a> Reader<'a> {
         phase: Phase,
         substack: bool,
         stacks: &mut [Vec<Entry>; 4],
-    ) -> Result<(), Aborted> {
+    ) {
         let level = entry.level + usize::from(substack);
         if substack {
             let mark = Entry {
@@ -480,13 +483,12 @@ impl<'a> Reader<'a> {
                 .open_included(file, &entry.place, Some(phase), level, stacks)
                 .is_ok()
         {
-            return Ok(());
+            return;
         }
         entry.call = Call::Fail;
         let file = file.unwrap_or_default();
         self.broken(&entry, format!("“{}” cannot be included", shown(&file)));
         stacks[phase as usize].push(entry);
-        Ok(())
     }
 
     /// Debian's `@include FILE`: all its lines. If it cannot be read, nothing of the service can be started.

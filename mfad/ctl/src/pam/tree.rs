@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ pub struct Tree {
 
 /// A file that was read.
 #[derive(Debug, Clone)]
-pub(super) struct Text {
+pub(super) struct Read {
     /// Its path, without the root.
     pub(super) path: String,
     /// What is in it; bytes that are no UTF-8 replaced.
@@ -46,11 +46,6 @@ impl Tree {
         self.root.join(path.trim_start_matches('/'))
     }
 
-    /// Whether the machine is this one.
-    pub(super) fn is_here(&self) -> bool {
-        self.root == Path::new("/")
-    }
-
     /// Whether something is there, links followed.
     pub(super) fn exists(&self, path: &str) -> bool {
         fs::metadata(self.below(path)).is_ok()
@@ -63,7 +58,7 @@ impl Tree {
     }
 
     /// A file's text; `None` if there is none, or if it cannot be read, which [`Self::unread`] then tells.
-    pub(super) fn read(&self, path: &str) -> Option<Text> {
+    pub(super) fn read(&self, path: &str) -> Option<Read> {
         match self.try_read(path) {
             Ok(text) => Some(text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -78,7 +73,7 @@ impl Tree {
         }
     }
 
-    fn try_read(&self, path: &str) -> io::Result<Text> {
+    fn try_read(&self, path: &str) -> io::Result<Read> {
         // A FIFO in its place must not hold the check up.
         let file = File::options()
             .read(true)
@@ -93,7 +88,7 @@ impl Tree {
         }
         let mut bytes = Vec::new();
         file.take(LONGEST).read_to_end(&mut bytes)?;
-        Ok(Text {
+        Ok(Read {
             path: path.to_owned(),
             text: String::from_utf8_lossy(&bytes).into_owned(),
             unsafe_writer: unsafe_writer(&facts, self.owner),

@@ -6,7 +6,7 @@ use mfactl::pam;
 
 use crate::{STACKS, host, seeded::Seeded};
 
-/// Results that pam_debug.so can be told to give, by number. Not `incomplete`, which asks for another call.
+/// Results that `pam_debug.so` can be told to give, by number. Not `incomplete`, which asks for another call.
 const RESULTS: [&str; 31] = [
     "success",
     "open_err",
@@ -44,14 +44,19 @@ const MODULE_UNKNOWN: u8 = 28;
 /// Files beside the service's own. None includes one before it, so there is no circle: libpam would crash.
 const FRAGMENTS: [&str; 3] = ["piece-a", "piece-b", "piece-c"];
 
+/// The word for a result.
+pub(crate) fn word(code: u8) -> &'static str {
+    RESULTS[usize::from(code)]
+}
+
 pub(crate) fn seeded_stacks() {
-    let count = if std::env::var_os("MFA_PROVE").is_some() {
+    let count: u32 = if std::env::var_os("MFA_PROVE").is_some() {
         2000
     } else {
         200
     };
     let mut codes: BTreeMap<Option<u8>, u32> = BTreeMap::new();
-    for seed in 0..count {
+    for seed in 0..u64::from(count) {
         let files = files(&mut Seeded::new(seed));
         for (name, text) in &files {
             fs::write(Path::new(STACKS).join(name), text).unwrap();
@@ -73,7 +78,7 @@ pub(crate) fn seeded_stacks() {
     );
     let succeeded = codes.get(&Some(0)).copied().unwrap_or(0);
     assert!(
-        succeeded * 10 > count as u32,
+        succeeded * 10 > count,
         "too few of them succeed to say much"
     );
     assert!(
@@ -191,7 +196,7 @@ fn line(seeded: &mut Seeded, text: &mut String, below: &[&str]) {
         }
     };
     text.push_str(&module);
-    text.push_str(*seeded.pick(&["\n", "\n", "\n", " # and so on\n", "\t \n"]));
+    text.push_str(seeded.pick::<&str>(&["\n", "\n", "\n", " # and so on\n", "\t \n"]));
 }
 
 fn control(seeded: &mut Seeded) -> String {
@@ -204,7 +209,7 @@ fn control(seeded: &mut Seeded) -> String {
         };
     }
     let mut pairs = Vec::new();
-    for _ in 0..1 + seeded.below(4) {
+    for _ in 0..=seeded.below(4) {
         let result = match seeded.below(4) {
             0 => "success",
             1 => "default",

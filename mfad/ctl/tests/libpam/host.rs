@@ -25,6 +25,7 @@ unsafe extern "C" {
     fn pam_authenticate(handle: *mut Handle, flags: c_int) -> c_int;
     fn pam_acct_mgmt(handle: *mut Handle, flags: c_int) -> c_int;
     fn pam_open_session(handle: *mut Handle, flags: c_int) -> c_int;
+    fn pam_chauthtok(handle: *mut Handle, flags: c_int) -> c_int;
 }
 
 /// `PAM_SILENT`
@@ -55,7 +56,9 @@ pub(crate) fn ask(service: &str, phase: &str) -> Option<u8> {
         let answer = match phase {
             "auth" => pam_authenticate(handle, SILENT),
             "account" => pam_acct_mgmt(handle, SILENT),
-            _ => pam_open_session(handle, SILENT),
+            "session" => pam_open_session(handle, SILENT),
+            "password" => pam_chauthtok(handle, SILENT),
+            other => panic!("no phase {other}"),
         };
         pam_end(handle, answer);
         answer
@@ -63,7 +66,7 @@ pub(crate) fn ask(service: &str, phase: &str) -> Option<u8> {
     Some(u8::try_from(answer).unwrap())
 }
 
-/// Says success and answers nothing: pam_debug only tells what it returns.
+/// Says success and answers nothing: `pam_debug` only tells what it returns.
 extern "C" fn converse(
     count: c_int,
     _messages: *const *const c_void,

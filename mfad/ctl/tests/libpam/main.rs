@@ -1,7 +1,7 @@
-//! What `mfactl pam check` makes of a stack, beside the real libpam: seeded stacks of pam_debug.so, whose answers are its
+//! What `mfactl pam check` makes of a stack, beside the real libpam: seeded stacks of `pam_debug.so`, whose answers are its
 //! arguments, in a mount namespace with a `/etc/pam.d` of its own.
 //!
-//! `cargo test -p mfactl --test libpam`; 200 stacks, and 2,000 with `MFA_PROVE=1`.
+//! `cargo test -p mfactl --test libpam`; 200 stacks and 348 machines, and more with `MFA_PROVE=1`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,8 +9,12 @@
     reason = "a test ends at what it did not expect"
 )]
 
+mod broken;
 mod compare;
+mod corpus;
+mod good;
 mod host;
+mod machine;
 mod seeded;
 
 use std::{fs, path::Path, process::ExitCode};
@@ -51,10 +55,14 @@ fn enter() {
 /// A case by its name.
 type Case = (&'static str, fn());
 
-const CASES: &[Case] = &[(
-    "seeded stacks come to what libpam makes of them",
-    compare::seeded_stacks,
-)];
+const CASES: &[Case] = &[
+    (
+        "seeded stacks come to what libpam makes of them",
+        compare::seeded_stacks,
+    ),
+    ("no good machine alarms", corpus::good_machines),
+    ("every mistake is found", corpus::broken_machines),
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

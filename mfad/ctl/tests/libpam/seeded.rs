@@ -1,6 +1,6 @@
 //! Numbers from a seed, the same on every machine. It is no source of randomness.
 
-/// A sequence (SplitMix64).
+/// A sequence (`SplitMix64`).
 #[derive(Debug, Clone)]
 pub(crate) struct Seeded(u64);
 
