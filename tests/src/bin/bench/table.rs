@@ -108,7 +108,7 @@ impl Row {
             format!("{}{p99}", decimal(median))
         });
         let line = format!(
-            "{:<52} {:>5} {:>8} {:>8}  {:<11} {:<24} {}",
+            "{:<57} {:>5} {:>8} {:>8}  {:<11} {:<24} {}",
             self.what,
             self.count,
             self.median,
@@ -149,7 +149,7 @@ impl Table {
     pub(crate) fn new(printing: bool) -> Self {
         if printing {
             println!(
-                "{:<52} {:>5} {:>8} {:>8}  {:<11} aim",
+                "{:<57} {:>5} {:>8} {:>8}  {:<11} aim",
                 "microseconds, where nothing else is said", "n", "median", "p99", "ratios"
             );
         }
