@@ -5,6 +5,8 @@
 //! person has completed [`Settings::learn`] logins, only failures and dormancy can fire: a new account is no risk.
 
 mod history;
+#[cfg(test)]
+mod properties;
 mod settings;
 mod signals;
 #[cfg(test)]
