@@ -103,24 +103,44 @@ impl Core {
     /// Reads the configuration again. A broken one never replaces a good one; without a good one, the engine is
     /// assembled anew.
     pub fn reload(&self, by: Option<u32>) -> ReloadReport {
+        let errors = self.read_again();
+        let applied = errors.is_empty();
+        self.record_configuration(by, &errors);
+        ReloadReport { applied, errors }
+    }
+
+    /// Where there is no engine, tries again whether there can be one: a store that was locked, or on a disk that was
+    /// read-only, is used once it can be, without anybody's command. Blocks for as long as opening the store does.
+    pub fn recover(&self) {
+        // What failed before is on record.
+        if self.engine().is_err() && self.read_again().is_empty() {
+            self.record_configuration(None, &[]);
+        }
+    }
+
+    /// What is wrong with the files; nothing, if they are in force now.
+    fn read_again(&self) -> Vec<String> {
         let errors = match config::load(&self.paths) {
             Err(errors) => errors.lines(),
             Ok(loaded) => self.apply(loaded),
         };
-        let applied = errors.is_empty();
-        if !applied {
+        if !errors.is_empty() {
             self.fall_back(&errors);
         }
         self.stale
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone_from(&errors);
+        errors
+    }
+
+    fn record_configuration(&self, by: Option<u32>, errors: &[String]) {
+        let applied = errors.is_empty();
         let outcome = if applied { "loaded" } else { "refused" };
         let mut record = Record::new(self.clock.now().wall, Event::Configuration, outcome);
         record.by = by;
         record.detail = (!applied).then(|| errors.join("; "));
         self.record(record);
-        ReloadReport { applied, errors }
     }
 
     /// Into the store too, where there is one and something runs that can write it (not while starting).
@@ -166,6 +186,10 @@ impl Core {
             match engine.store.count_enrolled().await {
                 Ok(count) => enrolled = count,
                 Err(error) => problems.push(error.to_string()),
+            }
+            // Reading may work where a code could not be spent.
+            if let Err(error) = engine.store.probe().await {
+                problems.push(error.to_string());
             }
             sessions = u32::try_from(engine.registry.len(Instant::now())).unwrap_or(u32::MAX);
             rules = u32::try_from(engine.loaded().policy.rules()).unwrap_or(u32::MAX);

@@ -26,7 +26,7 @@ use crate::{
         system,
     },
     clock::{Clock, SystemClock},
-    config::{self, Paths, read_key},
+    config::{Paths, read_key},
     core::Core,
     engine::Engine,
     privilege,
@@ -35,6 +35,11 @@ use crate::{
 
 /// How often the daemon looks whether it is idle.
 const TICK: Duration = Duration::from_secs(1);
+/// How often a daemon that cannot work, for want of its store or of a good configuration, tries again.
+const RECOVER: Duration = Duration::from_secs(3);
+/// How long it waits for work then. The next call starts another, with a new view of key and disks: of a running unit's,
+/// systemd keeps the file systems as they were when it started.
+const CRIPPLED_EXIT: Duration = Duration::from_secs(3);
 /// How long a peer that was accepted just before may take to say what it wants. Short: whoever only sits on a
 /// connection must not keep the next daemon from starting.
 const LAST_CALLS: Duration = Duration::from_millis(500);
@@ -153,17 +158,21 @@ impl Signals {
 /// Returns when the daemon should end: a signal, or idleness where somebody will start it again.
 async fn wait_for_the_end(core: &Arc<Core>, managed: bool, mut signals: Signals) {
     let mut tick = tokio::time::interval(TICK);
+    let mut recover = tokio::time::interval_at(tokio::time::Instant::now() + RECOVER, RECOVER);
+    // Opening a locked store takes its time, which must not become a burst of tries.
+    recover.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let watchdog = sd_notify::watchdog_enabled().is_some();
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => return,
             _ = signals.interrupt.recv() => return,
             _ = signals.hangup.recv() => drop(core.reload(None)),
+            _ = recover.tick() => core.recover(),
             _ = tick.tick() => {
                 if watchdog {
                     let _no_manager = sd_notify::notify(&[NotifyState::Watchdog]);
                 }
-                let quiet = core.engine().map_or(config::IDLE_EXIT, |engine| engine.loaded().settings.daemon.idle_exit);
+                let quiet = core.engine().map_or(CRIPPLED_EXIT, |engine| engine.loaded().settings.daemon.idle_exit);
                 if managed && core.is_idle(quiet) {
                     return;
                 }

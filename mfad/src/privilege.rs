@@ -64,10 +64,16 @@ pub(crate) fn daemon_user() -> io::Result<User> {
     })
 }
 
-/// Makes the state directory the daemon's own, mode 0700.
+/// Makes the state directory the daemon's own, mode 0700. One that is so already is left alone: on a disk that has become
+/// read-only even that would fail, and a daemon that does not start tells nobody why.
 pub(crate) fn hand_over_state(directory: &Path, user: &User) -> io::Result<()> {
     if !directory.exists() {
         DirBuilder::new().mode(0o700).create(directory)?;
+    }
+    let found = fs::metadata(directory)?;
+    let owned = (found.uid(), found.gid()) == (user.uid.as_raw(), user.gid.as_raw());
+    if owned && found.mode() & 0o7777 == 0o700 {
+        return Ok(());
     }
     chown(directory, Some(user.uid.as_raw()), Some(user.gid.as_raw()))?;
     fs::set_permissions(directory, Permissions::from_mode(0o700))

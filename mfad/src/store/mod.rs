@@ -232,6 +232,9 @@ pub trait Store: Send + Sync {
     /// How many people have a credential in use.
     fn count_enrolled(&self) -> Answer<'_, u64>;
 
+    /// Whether a verb could write now: writes what is there already, durably.
+    fn probe(&self) -> Answer<'_, ()>;
+
     /// Judges an answer: in one transaction admits it past the throttle, examines it, consumes the code or charges the
     /// failure, and writes the audit record with its outcome: `granted`, `wrong`, `replayed`, `delayed`, `exhausted` or
     /// `source-limited`. Of refused attempts at a person there is one record a minute.

@@ -6,9 +6,13 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use mfad_protocol::names;
+use nix::sys::statvfs::statvfs;
 
 use super::Finding;
 use crate::rules::unsafe_writer;
+
+/// Bytes that the store's disk should have left: what its log takes from the start, and as much again.
+const ENOUGH_ROOM: u64 = 1 << 20;
 
 /// Checks everything below `root`.
 pub(super) fn examine(root: &Path) -> Vec<Finding> {
@@ -20,6 +24,7 @@ pub(super) fn examine(root: &Path) -> Vec<Finding> {
     findings.extend(tree.configuration());
     findings.push(tree.key());
     findings.push(tree.socket());
+    findings.extend(tree.room());
     findings
 }
 
@@ -191,6 +196,27 @@ impl Tree<'_> {
                 "Restore it from your backup; a new key makes everybody enroll again",
             ),
         }
+    }
+
+    /// Whether the store can grow. It goes on for a while without, in blocks that it has. Nothing to say where there is no
+    /// store yet.
+    fn room(&self) -> Option<Finding> {
+        let directory = self.below(names::STATE_DIR);
+        let found = statvfs(&directory).ok()?;
+        let left = found
+            .blocks_available()
+            .saturating_mul(found.fragment_size());
+        let shown = format!("{} KiB left for {}", left / 1024, directory.display());
+        if left >= ENOUGH_ROOM {
+            return Some(Finding::ok("disk", shown));
+        }
+        Some(Finding::fail(
+            "disk",
+            format!(
+                "the disk is full, with {shown}: codes that cannot be noted as used are refused"
+            ),
+            format!("Make room; see: df {}", directory.display()),
+        ))
     }
 
     fn socket(&self) -> Finding {

@@ -89,8 +89,7 @@ fn check_directory(path: &Path) -> Result<(), StoreError> {
 /// directory that is ours alone: closing a descriptor of the file would drop the locks that another store of this
 /// process holds on it (`fcntl(2)`).
 fn check_file(path: &Path) -> Result<(), StoreError> {
-    let unwritable =
-        |error: std::io::Error| StoreError::Unwritable(format!("{}: {error}", path.display()));
+    let unwritable = |error: std::io::Error| explain_io(&error, path);
     match OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -193,8 +192,7 @@ fn extend_log(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     connection
         .execute_batch("ROLLBACK")
         .map_err(|error| explain(&error, path))?;
-    extended
-        .map_err(|error| StoreError::Unwritable(format!("{}: {error}", log_path(path).display())))
+    extended.map_err(|error| explain_io(&error, &log_path(path)))
 }
 
 fn zero_fill(log: &Path) -> std::io::Result<()> {
@@ -223,6 +221,24 @@ fn log_path(path: &Path) -> PathBuf {
     log.into()
 }
 
+/// What an error of the file system means to us, in the words of [`explain`].
+fn explain_io(error: &std::io::Error, path: &Path) -> StoreError {
+    let shown = path.display();
+    StoreError::Unwritable(match error.kind() {
+        std::io::ErrorKind::StorageFull => full(path),
+        std::io::ErrorKind::ReadOnlyFilesystem => read_only(path),
+        _ => format!("{shown}: {error}"),
+    })
+}
+
+fn full(path: &Path) -> String {
+    format!("{}: the disk is full; make room", path.display())
+}
+
+fn read_only(path: &Path) -> String {
+    format!("{} is read-only; mount it writable", path.display())
+}
+
 /// What an error of SQLite means to us. The message names the file and what to do.
 pub(super) fn explain(error: &rusqlite::Error, path: &Path) -> StoreError {
     let shown = path.display();
@@ -237,15 +253,16 @@ pub(super) fn explain(error: &rusqlite::Error, path: &Path) -> StoreError {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(format!(
             "{shown}: {error}; stop mfad, keep a copy, and restore the file (with its -wal) from a backup"
         )),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            StoreError::Unwritable(format!("{shown} is locked by another process"))
-        }
-        Some(ErrorCode::DiskFull) => {
-            StoreError::Unwritable(format!("{shown}: the disk is full; make room"))
-        }
-        Some(ErrorCode::ReadOnly) => {
-            StoreError::Unwritable(format!("{shown} is read-only; mount it writable"))
-        }
+        Some(
+            ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            // While the log must be recovered and somebody holds its lock.
+            | ErrorCode::FileLockingProtocolFailed,
+        ) => StoreError::Unwritable(format!(
+            "{shown} is locked by another process; which one says: sudo fuser -v {shown}"
+        )),
+        Some(ErrorCode::DiskFull) => StoreError::Unwritable(full(path)),
+        Some(ErrorCode::ReadOnly) => StoreError::Unwritable(read_only(path)),
         _ => StoreError::Unwritable(format!("{shown}: {error}")),
     }
 }
