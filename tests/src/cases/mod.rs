@@ -13,6 +13,7 @@ pub mod polkit;
 pub mod profile;
 pub mod sealed;
 pub mod ssh;
+pub mod store;
 pub mod su;
 pub mod sudo;
 pub mod vectors;
@@ -102,6 +103,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         abuse::CASES,
         bus::CASES,
         leaving::CASES,
+        store::CASES,
         vectors::CASES,
         hygiene::CASES,
     ]
