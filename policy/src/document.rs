@@ -14,7 +14,10 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use crate::diagnostic::{Diagnostic, Source, quoted};
+use crate::{
+    diagnostic::{Diagnostic, Source, quoted},
+    suggest,
+};
 
 /// Most errors that are reported for one source; a last one says how many were left out.
 const MAX_FINDINGS: usize = 500;
@@ -159,8 +162,9 @@ impl<'t> Table<'t> {
                 let name = quoted(key.get_ref());
                 let name = name.trim_matches('"');
                 let message = format!(
-                    "unknown key `{name}` in {}; known are {}",
+                    "unknown key `{name}` in {}{}; known are {}",
                     self.what,
+                    suggest::hint(key.get_ref(), known.iter().copied()),
                     known.join(", ")
                 );
                 findings.error(key.span(), message);

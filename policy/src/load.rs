@@ -1,16 +1,20 @@
 //! From texts to a [`Policy`], or to everything that is wrong with them.
 
-use std::collections::{HashMap, hash_map::Entry};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+};
 
 use crate::{
-    Diagnostic, MAX_RULES, MAX_SOURCE, Policy, Source, Unenrolled, Vocabulary,
+    Diagnostic, MAX_RULES, MAX_SOURCE, Policy, Source, Subject, Unenrolled, Vocabulary,
     document::{Document, Findings, Table, Value},
-    rule::Rule,
+    requirement::Factor,
+    rule::{Place, Rule},
 };
 
 impl Policy {
     /// Reads sources in the order of precedence: the administrator's file, the drop-ins, the vendor's defaults. The first
-    /// source with an `[unenrolled]` gives all of it.
+    /// source with an `[unenrolled]` gives all of it, and so with `[subject]`.
     ///
     /// # Errors
     /// Every error of every source, in order; of a source that is not TOML, its syntax errors only. A policy is read
@@ -24,6 +28,7 @@ impl Policy {
             vocabulary,
             rules: Vec::new(),
             unenrolled: None,
+            subject: None,
             names: HashMap::new(),
             seen: 0,
         };
@@ -38,12 +43,39 @@ impl Policy {
         if !diagnostics.is_empty() {
             return Err(diagnostics);
         }
-        let factors = vocabulary.factors.iter().map(|&word| word.to_owned());
-        Ok(Self {
-            rules: reading.rules,
-            unenrolled: reading.unenrolled,
-            factors: factors.collect(),
-        })
+        Ok(Self::new(
+            reading.rules,
+            reading.unenrolled,
+            reading.subject,
+            Factor::all(vocabulary),
+        ))
+    }
+}
+
+/// Lines of a text, to be found by byte.
+pub(crate) struct Lines {
+    file: Arc<str>,
+    breaks: Vec<usize>,
+}
+
+impl Lines {
+    /// Of this source.
+    pub(crate) fn of(source: &Source<'_>) -> Self {
+        let breaks = source.text.bytes().enumerate();
+        Self {
+            file: source.name.into(),
+            breaks: breaks
+                .filter_map(|(at, byte)| (byte == b'\n').then_some(at))
+                .collect(),
+        }
+    }
+
+    /// The place of a byte.
+    pub(crate) fn place(&self, byte: usize) -> Place {
+        Place {
+            file: self.file.clone(),
+            line: self.breaks.partition_point(|at| *at < byte) + 1,
+        }
     }
 }
 
@@ -53,8 +85,9 @@ struct Reading<'a> {
     vocabulary: &'a Vocabulary<'a>,
     rules: Vec<Rule>,
     unenrolled: Option<Unenrolled>,
-    /// Where each name stands: number of the source, byte in it.
-    names: HashMap<String, (usize, usize)>,
+    subject: Option<Subject>,
+    /// Where each name stands.
+    names: HashMap<String, Place>,
     /// Rules seen, whether or not they are sound.
     seen: usize,
 }
@@ -68,12 +101,19 @@ impl Reading<'_> {
             let unenrolled = Unenrolled::read(value, findings);
             self.unenrolled = self.unenrolled.or(unenrolled);
         }
+        if let Some(value) = root.take("subject") {
+            let subject = Subject::read(value, findings);
+            self.subject = self.subject.or(subject);
+        }
         root.finish(findings);
     }
 
     fn read_rules(&mut self, source: usize, value: Value<'_>, findings: &mut Findings<'_>) {
         let Some(rules) = value.as_array() else {
             value.error(findings, "a rule begins with [[rule]], in double brackets");
+            return;
+        };
+        let Some(lines) = self.sources.get(source).map(Lines::of) else {
             return;
         };
         for rule in rules {
@@ -84,30 +124,27 @@ impl Reading<'_> {
             }
             self.seen += 1;
             if let Some(table) = rule.table("a rule", findings) {
-                self.check_name(source, &table, findings);
-                self.rules
-                    .extend(Rule::read(table, self.vocabulary, findings));
+                self.check_name(&lines, &table, findings);
+                let place = lines.place(table.span().start);
+                let rule = Rule::read(table, place, self.vocabulary, findings);
+                self.rules.extend(rule);
             }
         }
     }
 
     /// Notes a name that another rule has, be the rest of the rule sound or not.
-    fn check_name(&mut self, source: usize, table: &Table<'_>, findings: &mut Findings<'_>) {
+    fn check_name(&mut self, lines: &Lines, table: &Table<'_>, findings: &mut Findings<'_>) {
         let Some(value) = table.get("name") else {
             return;
         };
         let Some(name) = value.as_str() else { return };
         match self.names.entry(name.to_owned()) {
             Entry::Vacant(entry) => {
-                entry.insert((source, value.span().start));
+                entry.insert(lines.place(value.span().start));
             }
             Entry::Occupied(first) => {
-                let (source, start) = *first.get();
-                let message = self.sources.get(source).map(|source| {
-                    let first = Diagnostic::at(source, start..start, String::new());
-                    format!("{}:{} has a rule of this name", first.file, first.line)
-                });
-                value.error(findings, message.unwrap_or_default());
+                let message = format!("{} has a rule of this name", first.get());
+                value.error(findings, message);
             }
         }
     }

@@ -3,7 +3,7 @@
 //! Nothing else is special, and what looks like another language's pattern is refused: a rule that silently matches
 //! nobody is worse than one that is not accepted.
 
-use std::{fmt, str::Chars};
+use std::{collections::HashSet, fmt, str::Chars};
 
 use crate::{
     diagnostic::quoted,
@@ -33,21 +33,28 @@ impl Names {
     /// Reads one pattern or a list of them.
     pub(crate) fn read(value: Value<'_>, case: Case, findings: &mut Findings<'_>) -> Option<Self> {
         let strings = value.strings(findings)?;
-        let mut sound = true;
-        for (text, span) in &strings {
+        let count = strings.len();
+        let mut seen: HashSet<String> = HashSet::with_capacity(count);
+        let mut patterns = Vec::with_capacity(count);
+        for (text, span) in strings {
+            let pattern = match case {
+                Case::Matters => text.to_owned(),
+                Case::Ignored => text.to_ascii_lowercase(),
+            };
             if let Err(fault) = check(text, value.key()) {
-                findings.error(span.clone(), fault);
-                sound = false;
+                findings.error(span, fault);
+            } else if seen.insert(pattern.clone()) {
+                patterns.push(pattern);
+            } else {
+                findings.error(span, format!("{} is listed twice", quoted(text)));
             }
         }
-        let spell = |(text, _): (&str, _)| match case {
-            Case::Matters => text.to_owned(),
-            Case::Ignored => text.to_ascii_lowercase(),
-        };
-        sound.then(|| Self {
-            patterns: strings.into_iter().map(spell).collect(),
-            case,
-        })
+        (patterns.len() == count).then_some(Self { patterns, case })
+    }
+
+    /// The patterns; where case is ignored, in lower case.
+    pub(crate) fn patterns(&self) -> &[String] {
+        &self.patterns
     }
 
     /// Whether one of the patterns matches.
@@ -115,7 +122,7 @@ fn looks_like_regex(pattern: &str) -> bool {
 }
 
 /// Linear in the name for each `*`: after a mismatch only the last `*` can take one character more.
-fn glob(pattern: &str, name: &str, case: Case) -> bool {
+pub(crate) fn glob(pattern: &str, name: &str, case: Case) -> bool {
     let same = |a: char, b: char| match case {
         Case::Matters => a == b,
         Case::Ignored => a.eq_ignore_ascii_case(&b),

@@ -7,14 +7,18 @@ use crate::Policy;
 /// TOML. Parsed again (within the bounds of one source) it is the same policy, and displays the same.
 impl fmt::Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (position, rule) in self.rules.iter().enumerate() {
-            f.write_str(if position == 0 { "" } else { "\n" })?;
-            rule.fmt(f)?;
+        let mut separator = "";
+        for rule in &self.rules {
+            write!(f, "{separator}{rule}")?;
+            separator = "\n";
         }
-        match self.unenrolled {
-            Some(unenrolled) if self.rules.is_empty() => unenrolled.fmt(f),
-            Some(unenrolled) => write!(f, "\n{unenrolled}"),
-            None => Ok(()),
+        if let Some(subject) = self.subject {
+            write!(f, "{separator}{subject}")?;
+            separator = "\n";
         }
+        if let Some(unenrolled) = self.unenrolled {
+            write!(f, "{separator}{unenrolled}")?;
+        }
+        Ok(())
     }
 }

@@ -3,10 +3,12 @@
 use std::fmt;
 
 use crate::{
-    Vocabulary,
-    condition::When,
+    Fact, FactSet, Request, Vocabulary,
+    condition::{Reader, When},
     diagnostic::{is_visible, quoted},
     document::{Findings, Quoted, Table, Value},
+    remember::Remember,
+    truth::{Sense, Truth},
     verdict::Verdict,
 };
 
@@ -18,18 +20,38 @@ const MAX_NAME: usize = 128;
 pub(crate) struct Rule {
     /// Unique in the policy.
     pub(crate) name: String,
+    /// Where it stands.
+    pub(crate) place: Place,
     /// When it applies.
     pub(crate) when: When,
     /// What it demands.
     pub(crate) verdict: Verdict,
+    /// How a device may stand in for that.
+    pub(crate) remember: Option<Remember>,
     /// It takes no part in "the first match decides", and holds on top of whatever does decide.
     pub(crate) floor: bool,
+}
+
+/// Where a rule stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Name of the source.
+    pub file: std::sync::Arc<str>,
+    /// From 1.
+    pub line: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
 }
 
 impl Rule {
     /// Reads one rule. Everything that is wrong with it is noted.
     pub(crate) fn read(
         table: Table<'_>,
+        place: Place,
         vocabulary: &Vocabulary<'_>,
         findings: &mut Findings<'_>,
     ) -> Option<Self> {
@@ -50,12 +72,17 @@ impl Rule {
                 "a rule has no `when`; for a rule that applies to every login, write `when = {}`";
             findings.error(table.span(), message);
         }
-        let when = when.and_then(|value| When::read(value, findings));
+        let when = when.and_then(|value| When::read(value, &mut Reader::new(vocabulary, findings)));
         let require = table.require("require", findings);
         let verdict = require.and_then(|value| Verdict::read(value, vocabulary, findings));
         let floor = match table.take("floor") {
             Some(value) => value.boolean(findings),
             None => Some(false),
+        };
+        let written = table.take("remember");
+        let remember = match written {
+            Some(value) => Remember::read(value, findings).map(Some),
+            None => Some(None),
         };
         table.finish(findings);
         if let (Some(true), Some(Verdict::NotRequired), Some(value)) = (floor, &verdict, require) {
@@ -64,12 +91,57 @@ impl Rule {
                 "a floor only tightens, and `require = \"none\"` demands nothing; leave `floor` out to exempt these logins",
             );
         }
+        if let (Some(value), Some(verdict)) = (written, &verdict)
+            && let Some(fault) = never_remembered(floor == Some(true), verdict)
+        {
+            value.error(findings, fault);
+        }
         Some(Self {
             name: name?,
+            place,
             when: when?,
             verdict: verdict?,
+            remember: remember?,
             floor: floor?,
         })
+    }
+
+    /// Whether it applies.
+    pub(crate) fn truth(&self, request: &Request<'_>) -> Truth {
+        self.when.truth(request, Sense::Plain)
+    }
+
+    /// Why it is not known whether it applies.
+    pub(crate) fn unknown(&self, request: &Request<'_>) -> FactSet {
+        self.when.unknown(request, Sense::Plain)
+    }
+
+    /// The facts that it asks for.
+    pub(crate) fn facts(&self) -> FactSet {
+        let aged = matches!(&self.verdict, Verdict::Require(require) if require.max_age.is_some());
+        [
+            Some(Fact::Proofs).filter(|_| aged),
+            Some(Fact::Remembered).filter(|_| self.remember.is_some()),
+        ]
+        .into_iter()
+        .flatten()
+        .collect::<FactSet>()
+        .union(self.when.facts())
+    }
+}
+
+/// Why a device must not stand in for what a rule demands.
+fn never_remembered(floor: bool, verdict: &Verdict) -> Option<&'static str> {
+    match verdict {
+        _ if floor => {
+            Some("a floor holds for remembered devices too; `remember` belongs to a rule")
+        }
+        Verdict::NotRequired => Some("`remember` means nothing where nothing is required"),
+        Verdict::Deny => Some("`remember` means nothing where the login is refused"),
+        Verdict::Require(require) if require.is_strong() => Some(
+            "a remembered device is neither phishing-resistant nor has it verified anybody; leave `remember` out",
+        ),
+        Verdict::Require(_) => None,
     }
 }
 
@@ -77,6 +149,9 @@ impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "[[rule]]\nname = {}", Quoted(&self.name))?;
         writeln!(f, "when = {}\nrequire = {}", self.when, self.verdict)?;
+        if let Some(remember) = &self.remember {
+            writeln!(f, "remember = {remember}")?;
+        }
         if self.floor {
             writeln!(f, "floor = true")?;
         }

@@ -9,9 +9,7 @@ use std::net::IpAddr;
 
 use policy::{Fact, Known, Policy, Request, Source, UnenrolledAction, Vocabulary};
 
-const VOCABULARY: Vocabulary<'_> = Vocabulary {
-    factors: &["totp", "hotp", "backup-codes"],
-};
+const VOCABULARY: Vocabulary<'_> = Vocabulary::new(&["totp", "hotp", "backup-codes"]);
 
 fn parse(text: &str) -> Policy {
     let source = Source {

@@ -11,7 +11,7 @@ use policy::{Known, Policy, Request, Requirement, Source, Verdict, Vocabulary};
 use proptest::{prelude::*, sample::subsequence};
 
 const FACTORS: [&str; 4] = ["totp", "hotp", "backup-codes", "fido2"];
-const VOCABULARY: Vocabulary<'_> = Vocabulary { factors: &FACTORS };
+const VOCABULARY: Vocabulary<'_> = Vocabulary::new(&FACTORS);
 
 /// A rule as its author writes it.
 #[derive(Debug, Clone)]
@@ -150,7 +150,7 @@ fn met(verdict: &Verdict, proven: &BTreeSet<&str>) -> bool {
     match verdict {
         Verdict::NotRequired => true,
         Verdict::Deny => false,
-        Verdict::Require(Requirement { any, count }) => {
+        Verdict::Require(Requirement { any, count, .. }) => {
             let counted = proven
                 .iter()
                 .filter(|word| any.is_empty() || any.iter().any(|one| one == *word));

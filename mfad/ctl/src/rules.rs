@@ -190,7 +190,11 @@ fn examine(files: Vec<Result<PolicyFile, Mistake>>) -> Report {
         })
         .collect();
     let factors = [Kind::Totp, Kind::Hotp, Kind::BackupCodes].map(Kind::word);
-    let rules = match Policy::parse(&sources, &Vocabulary { factors: &factors }) {
+    let vocabulary = Vocabulary {
+        zone: |name| jiff::tz::TimeZone::get(name).ok(),
+        ..Vocabulary::new(&factors)
+    };
+    let rules = match Policy::parse(&sources, &vocabulary) {
         Ok(policy) => policy.rules(),
         Err(found) => {
             mistakes.extend(found.iter().map(|diagnostic| Mistake {

@@ -88,7 +88,8 @@ pub fn load(paths: &Paths) -> Result<Loaded, ConfigErrors> {
     let texts = reading.policy_texts(paths);
     let sources: Vec<Source<'_>> = texts.iter().map(Text::source).collect();
     let vocabulary = Vocabulary {
-        factors: &factor::WORDS,
+        zone: |name| jiff::tz::TimeZone::get(name).ok(),
+        ..Vocabulary::new(&factor::WORDS)
     };
     let policy = Policy::parse(&sources, &vocabulary);
     let policy = policy.map_err(|found| reading.note(found)).ok();

@@ -114,7 +114,7 @@ pub(crate) fn loaded(text: &str, edit: impl FnOnce(&mut Settings)) -> Loaded {
         name: "policy.toml",
         text,
     };
-    let policy = Policy::parse(&[source], &Vocabulary { factors: &WORDS }).unwrap();
+    let policy = Policy::parse(&[source], &Vocabulary::new(&WORDS)).unwrap();
     Loaded { settings, policy }
 }
 

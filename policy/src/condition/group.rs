@@ -1,27 +1,36 @@
 //! `group`: a group, primary or supplementary, that the account is in.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
-use super::{Condition, Kind};
+use super::{Condition, Handle, Kind, Offer, Reader};
 use crate::{
     Known, Request,
-    document::{Findings, Value},
-    fact::Fact,
+    document::Value,
+    fact::{Fact, FactSet},
     name::{Case, Names},
     truth::{Sense, Truth},
 };
 
 pub(super) const KIND: Kind = Kind {
     key: "group",
-    fact: Fact::Groups,
     read,
+    found: |request| {
+        let groups = request.groups.known();
+        groups.map_or_else(|| "not known".to_owned(), |groups| groups.join(", "))
+    },
+    offer: Some(|request, index| {
+        index(match request.groups {
+            Known::Unknown => Offer::Unknown,
+            Known::Is(groups) => Offer::Names(groups.iter().map(Cow::from).collect()),
+        });
+    }),
 };
 
 #[derive(Debug)]
 struct Group(Names);
 
-fn read(value: Value<'_>, findings: &mut Findings<'_>) -> Option<Box<dyn Condition>> {
-    let names = Names::read(value, Case::Matters, findings)?;
+fn read(value: Value<'_>, reader: &mut Reader<'_, '_>) -> Option<Box<dyn Condition>> {
+    let names = Names::read(value, Case::Matters, reader.findings)?;
     Some(Box::new(Group(names)))
 }
 
@@ -31,6 +40,14 @@ impl Condition for Group {
             Known::Unknown => Truth::Unknown,
             Known::Is(groups) => groups.iter().any(|group| self.0.matches(group)).into(),
         }
+    }
+
+    fn facts(&self) -> FactSet {
+        FactSet::of(Fact::Groups)
+    }
+
+    fn handle(&self) -> Handle<'_> {
+        Handle::Names(Cow::Borrowed(self.0.patterns()))
     }
 }
 

@@ -3,62 +3,189 @@
 //! Each condition is a file here and a line of [`KINDS`]; nothing else knows which conditions exist. A condition sees
 //! the [`Request`] and nothing besides.
 
+mod all;
+mod any;
+mod branches;
+mod ca;
+mod compare;
+mod country;
+mod device;
+mod dormant;
+mod fingerprint;
+mod first_factor;
 mod group;
+mod key;
+mod last_mfa;
 mod network;
+mod not;
+mod risk;
+mod seat;
 mod service;
+mod signal;
+mod target;
+mod time;
+mod tty;
+mod uid;
 mod user;
+mod words;
 
-use std::fmt;
+use std::{borrow::Cow, fmt, net::IpAddr};
 
 use crate::{
-    Request,
+    Request, Vocabulary,
     document::{Findings, Value},
-    fact::{Fact, FactSet},
+    explain::{ConditionReport, bounded},
+    fact::FactSet,
     truth::{Sense, Truth},
 };
 
+pub(crate) use network::Place;
+
+/// Deepest `any`, `all` and `not` in each other.
+const MAX_DEPTH: usize = 8;
+/// Most tables of conditions in one rule.
+const MAX_TABLES: usize = 256;
+
 /// One question about a login. Displayed as the TOML value that it was read from.
 pub(crate) trait Condition: fmt::Debug + fmt::Display + Send + Sync {
-    /// The answer. `sense` matters only where the request does not tell.
+    /// The answer. `sense` matters only where the login does not tell.
     fn truth(&self, request: &Request<'_>, sense: Sense) -> Truth;
-}
 
-/// A condition's key, and how its value is read.
-#[derive(Debug)]
-struct Kind {
-    key: &'static str,
     /// What it asks for.
-    fact: Fact,
-    read: fn(Value<'_>, &mut Findings<'_>) -> Option<Box<dyn Condition>>,
+    fn facts(&self) -> FactSet;
+
+    /// Why the answer is unknown, if it is.
+    fn unknown(&self, request: &Request<'_>, sense: Sense) -> FactSet {
+        match self.truth(request, sense) {
+            Truth::Unknown => self.facts(),
+            Truth::No | Truth::Yes => FactSet::NONE,
+        }
+    }
+
+    /// What an index may find it by.
+    fn handle(&self) -> Handle<'_> {
+        Handle::None
+    }
+
+    /// The answers of the conditions within.
+    fn parts(&self, _: &Request<'_>, _: Sense) -> Vec<ConditionReport> {
+        Vec::new()
+    }
 }
 
-/// The conditions there are, in the order in which they are printed.
-static KINDS: [Kind; 4] = [service::KIND, user::KIND, group::KIND, network::KIND];
+/// What a condition is found by: unless the login offers one of these, the answer at the top of a `when` is no.
+pub(crate) enum Handle<'c> {
+    /// Nothing: it must always be asked.
+    None,
+    /// Names, or globs of them.
+    Names(Cow<'c, [String]>),
+    /// Networks.
+    Places(&'c [Place]),
+}
+
+/// What a login offers to conditions that are found by a [`Handle`].
+pub(crate) enum Offer<'r> {
+    /// It is not known: every condition must be asked.
+    Unknown,
+    /// These names.
+    Names(Vec<Cow<'r, str>>),
+    /// A far end's address, or none and whether that is certain.
+    Place(Option<IpAddr>, bool),
+}
+
+/// A kind of condition.
+pub(crate) struct Kind {
+    /// Its key in `when`.
+    pub(crate) key: &'static str,
+    read: fn(Value<'_>, &mut Reader<'_, '_>) -> Option<Box<dyn Condition>>,
+    /// What a login has in its place, for a person.
+    found: fn(&Request<'_>) -> String,
+    /// What a login offers to it; `None` if conditions of this kind have no handle.
+    pub(crate) offer: Option<fn(&Request<'_>, &mut dyn FnMut(Offer<'_>))>,
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.key)
+    }
+}
+
+/// The conditions there are, in the order in which they are printed and asked: the cheap ones first.
+pub(crate) static KINDS: [Kind; 21] = [
+    service::KIND,
+    user::KIND,
+    uid::KIND,
+    group::KIND,
+    target::KIND,
+    network::KIND,
+    tty::KIND,
+    seat::KIND,
+    country::KIND,
+    first_factor::KIND,
+    key::KIND,
+    ca::KIND,
+    device::KIND,
+    risk::KIND,
+    signal::KIND,
+    last_mfa::KIND,
+    dormant::KIND,
+    time::KIND,
+    any::KIND,
+    all::KIND,
+    not::KIND,
+];
+
+/// What conditions are read with.
+pub(crate) struct Reader<'r, 's> {
+    pub(crate) vocabulary: &'r Vocabulary<'r>,
+    pub(crate) findings: &'r mut Findings<'s>,
+    depth: usize,
+    tables: usize,
+}
+
+impl<'r, 's> Reader<'r, 's> {
+    /// For one rule.
+    pub(crate) fn new(vocabulary: &'r Vocabulary<'r>, findings: &'r mut Findings<'s>) -> Self {
+        Self {
+            vocabulary,
+            findings,
+            depth: 0,
+            tables: 0,
+        }
+    }
+}
+
+/// One condition of a `when`.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) kind: &'static Kind,
+    pub(crate) condition: Box<dyn Condition>,
+}
 
 /// Conditions that must all hold. None at all holds always.
 #[derive(Debug, Default)]
-pub(crate) struct When(Vec<(&'static Kind, Box<dyn Condition>)>);
+pub(crate) struct When(pub(crate) Vec<Part>);
 
 impl When {
     /// Reads the table of conditions. What is wrong with it is noted, and left out of the result.
-    pub(crate) fn read(value: Value<'_>, findings: &mut Findings<'_>) -> Option<Self> {
-        let table = value.table("`when`", findings)?;
-        let conditions = KINDS
+    pub(crate) fn read(value: Value<'_>, reader: &mut Reader<'_, '_>) -> Option<Self> {
+        let table = value.table("`when`", reader.findings)?;
+        let parts = KINDS
             .iter()
             .filter_map(|kind| {
-                let condition = (kind.read)(table.take(kind.key)?, findings)?;
-                Some((kind, condition))
+                let condition = (kind.read)(table.take(kind.key)?, reader)?;
+                Some(Part { kind, condition })
             })
             .collect();
-        table.finish(findings);
-        Some(Self(conditions))
+        table.finish(reader.findings);
+        Some(Self(parts))
     }
 
     /// Whether all of them hold.
-    pub(crate) fn truth(&self, request: &Request<'_>) -> Truth {
+    pub(crate) fn truth(&self, request: &Request<'_>, sense: Sense) -> Truth {
         let mut truth = Truth::Yes;
-        for (_, condition) in &self.0 {
-            truth = truth.and(condition.truth(request, Sense::Plain));
+        for part in &self.0 {
+            truth = truth.and(part.condition.truth(request, sense));
             if truth == Truth::No {
                 break;
             }
@@ -67,17 +194,28 @@ impl When {
     }
 
     /// The facts without which it cannot be told whether they hold.
-    pub(crate) fn unknown(&self, request: &Request<'_>) -> FactSet {
-        let unknown = self
-            .0
-            .iter()
-            .filter(|(_, condition)| condition.truth(request, Sense::Plain) == Truth::Unknown);
-        unknown.map(|(kind, _)| kind.fact).collect()
+    pub(crate) fn unknown(&self, request: &Request<'_>, sense: Sense) -> FactSet {
+        let unknown = |part: &Part| part.condition.unknown(request, sense);
+        match self.truth(request, sense) {
+            Truth::Unknown => self.0.iter().map(unknown).collect(),
+            Truth::No | Truth::Yes => FactSet::NONE,
+        }
     }
 
     /// The facts that they ask for.
-    pub(crate) fn needs(&self) -> FactSet {
-        self.0.iter().map(|(kind, _)| kind.fact).collect()
+    pub(crate) fn facts(&self) -> FactSet {
+        self.0.iter().map(|part| part.condition.facts()).collect()
+    }
+
+    /// The answer of each.
+    pub(crate) fn report(&self, request: &Request<'_>, sense: Sense) -> Vec<ConditionReport> {
+        let report = |part: &Part| ConditionReport {
+            text: bounded(format_args!("{} = {}", part.kind.key, part.condition)),
+            found: bounded(format_args!("{}", (part.kind.found)(request))),
+            truth: part.condition.truth(request, sense),
+            parts: part.condition.parts(request, sense),
+        };
+        self.0.iter().map(report).collect()
     }
 }
 
@@ -86,9 +224,9 @@ impl fmt::Display for When {
         if self.0.is_empty() {
             return f.write_str("{}");
         }
-        for (position, (kind, condition)) in self.0.iter().enumerate() {
+        for (position, part) in self.0.iter().enumerate() {
             f.write_str(if position == 0 { "{ " } else { ", " })?;
-            write!(f, "{} = {condition}", kind.key)?;
+            write!(f, "{} = {}", part.kind.key, part.condition)?;
         }
         f.write_str(" }")
     }
