@@ -22,7 +22,12 @@ fn findings(text: &str) -> Vec<String> {
 
 /// Checks that `text` has one fault, described by `expected`.
 fn refused(text: &str, expected: &str) {
-    assert_eq!(findings(text), [expected], "{}", text.get(..200).unwrap_or(text));
+    assert_eq!(
+        findings(text),
+        [expected],
+        "{}",
+        text.get(..200).unwrap_or(text)
+    );
 }
 
 /// A sound rule with one line replaced: `name` stands on line 2, `when` on 3, `require` on 4.

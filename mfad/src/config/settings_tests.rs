@@ -284,12 +284,14 @@ fn a_bad_limit_is_refused_with_its_place_and_its_range() {
 fn unknown_keys_and_settings_that_contradict_each_other_are_refused() {
     assert_eq!(
         settings("[prompt]\ntires = 1\n").unwrap_err(),
-        ["m.toml:2:1: unknown key `tires` in [prompt]; known are text, tries"]
+        [
+            "m.toml:2:1: unknown key `tires` in [prompt] (did you mean tries?); known are text, tries"
+        ]
     );
     assert_eq!(
         settings("[promt]\ntries = 1\n").unwrap_err(),
         [
-            "m.toml:1:2: unknown key `promt` in mfad.toml; known are prompt, otp, session, throttle, risk, audit, daemon"
+            "m.toml:1:2: unknown key `promt` in mfad.toml (did you mean prompt?); known are prompt, otp, session, throttle, risk, audit, daemon"
         ]
     );
     assert_eq!(

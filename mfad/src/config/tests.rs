@@ -285,17 +285,17 @@ fn what_is_too_large_is_refused() {
     fs::remove_file(host.at("etc/mfa/mfad.toml")).unwrap();
 
     host.write("etc/mfa/policy.toml", "#".repeat(policy::MAX_SOURCE + 1));
-    host.refused("etc/mfa/policy.toml: is larger than the 1048576 bytes", "");
+    host.refused("etc/mfa/policy.toml: is larger than the 4194304 bytes", "");
     fs::remove_file(host.at("etc/mfa/policy.toml")).unwrap();
 
-    for number in 0..9 {
+    for number in 0..3 {
         host.write(
             &format!("etc/mfa/policy.d/{number}.toml"),
             "#".repeat(policy::MAX_SOURCE),
         );
     }
     host.refused(
-        "etc/mfa/policy.d/8.toml:1:1: with this file the policy has more than the 8388608 bytes",
+        "etc/mfa/policy.d/2.toml:1:1: with this file the policy has more than the 8388608 bytes",
         "",
     );
 }

@@ -141,10 +141,7 @@ pub fn course(
         (Verdict::Deny, _) => return decoy("the policy denies"),
         // A user's proof before changing factors is never waived: the policy speaks of logins.
         (Verdict::NotRequired, false) => return Course::Pass { remind: None },
-        (Verdict::NotRequired, true) => &Requirement {
-            any: Vec::new(),
-            count: 1,
-        },
+        (Verdict::NotRequired, true) => &Requirement::any_factor(),
         (Verdict::Require(requirement), _) => requirement,
     };
     match subject {

@@ -32,7 +32,7 @@ pub(super) const KIND: Kind = Kind {
     }),
 };
 
-fn prints<'a>(first: FirstFactor<'a>) -> impl Iterator<Item = &'a str> {
+fn prints(first: FirstFactor<'_>) -> impl Iterator<Item = &str> {
     first.keys.iter().map(|key| key.fingerprint)
 }
 

@@ -101,8 +101,11 @@ pub(crate) struct Kind {
     /// What a login has in its place, for a person.
     found: fn(&Request<'_>) -> String,
     /// What a login offers to it; `None` if conditions of this kind have no handle.
-    pub(crate) offer: Option<fn(&Request<'_>, &mut dyn FnMut(Offer<'_>))>,
+    pub(crate) offer: Option<MakeOffer>,
 }
+
+/// Hands what a login offers to whoever asks.
+type MakeOffer = fn(&Request<'_>, &mut dyn FnMut(Offer<'_>));
 
 impl fmt::Debug for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

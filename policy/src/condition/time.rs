@@ -194,7 +194,9 @@ fn minutes(text: &str) -> Option<u16> {
 impl Window {
     fn holds(&self, now: Timestamp) -> bool {
         let wall: DateTime = self.zone.to_datetime(now);
-        let minute = wall.hour().unsigned_abs() as u16 * 60 + wall.minute().unsigned_abs() as u16;
+        let [hour, minute] =
+            [wall.hour(), wall.minute()].map(|part| u16::from(part.unsigned_abs()));
+        let minute = hour * 60 + minute;
         let today = wall.weekday().to_monday_zero_offset().unsigned_abs();
         if self.from < self.to {
             return self.days.contains(today) && (self.from..self.to).contains(&minute);
