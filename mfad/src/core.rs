@@ -250,6 +250,12 @@ impl Core {
         self.arrivals.load(Ordering::Relaxed) > 0
     }
 
+    /// Whether a dialogue of that connection is running.
+    pub fn is_asking(&self, connection: &crate::session::Connection) -> bool {
+        self.engine()
+            .is_ok_and(|engine| engine.registry.holds(connection))
+    }
+
     /// Ends the dialogues of a connection that is gone.
     pub fn disconnected(&self, connection: &crate::session::Connection) {
         if let Ok(engine) = self.engine() {

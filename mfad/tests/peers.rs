@@ -1,6 +1,7 @@
 //! Peers that misbehave on a login socket: what they can take is bounded, whoever else comes is served.
 
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
+#![allow(unsafe_code, reason = "a message read from a socket has no safe form")]
 
 use std::{
     io::{Read, Write},
@@ -18,8 +19,9 @@ use mfad::{
     config::Paths,
     core::Core,
 };
-use mfad_protocol::names;
+use mfad_protocol::{Context, Hook, PROTOCOL, Step, names};
 use tokio::sync::watch;
+use zbus::wire::{Endian, serialized};
 
 /// A daemon without an engine (it has no configuration) behind a socket, on a thread of its own.
 struct Daemon {
@@ -81,6 +83,35 @@ fn call() -> Vec<u8> {
         .unwrap()
         .data()
         .to_vec()
+}
+
+/// The state in which a login begins on this connection.
+fn begun(stream: &mut UnixStream) -> String {
+    let context = Context {
+        protocol: PROTOCOL,
+        hook: Some(Hook::Auth),
+        service: "su".to_owned(),
+        user: "alice".to_owned(),
+        ..Context::default()
+    };
+    let descriptors: Vec<zbus::OwnedFd> = Vec::new();
+    let begin = zbus::Message::method_call(names::OBJECT, "Begin")
+        .interface(names::AUTHENTICATION)
+        .build(&(context, descriptors))
+        .unwrap();
+    stream.write_all(begin.data()).unwrap();
+    let mut reply = vec![0; 1024];
+    let length = stream.read(&mut reply).unwrap();
+    let context = serialized::Context::new(Endian::Little, 0);
+    reply.truncate(length);
+    // SAFETY: zbus checks the message as it parses it.
+    let reply = unsafe { zbus::Message::from_bytes(serialized::Data::new(reply, context)) };
+    let (_, step): (String, Step) = reply.unwrap().body().deserialize().unwrap();
+    serde_json::to_value(step.state)
+        .unwrap()
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 /// Writes calls and reads nothing, for a second or until the daemon takes no more. Says how many bytes it took.
@@ -165,11 +196,36 @@ fn pour_a_little(stream: &mut UnixStream) {
 }
 
 #[test]
-fn one_uid_has_its_share_of_connections() {
+fn one_uid_has_its_share_of_connections_and_is_denied_on_the_next() {
     let daemon = Daemon::start(Door::User);
     let mut four: Vec<UnixStream> = (0..4).map(|_| daemon.connect()).collect();
-    assert!(four.iter_mut().all(Daemon::answers));
-    assert!(!Daemon::answers(&mut daemon.connect()), "the fifth");
+    // There is no engine here.
+    let states: Vec<_> = four.iter_mut().map(begun).collect();
+    assert_eq!(states, ["unavailable"; 4]);
+    assert_eq!(begun(&mut daemon.connect()), "denied");
+    drop(four);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while begun(&mut daemon.connect()) != "unavailable" {
+        assert!(Instant::now() < deadline, "the places came back");
+    }
+}
+
+#[test]
+fn a_full_pam_socket_denies_and_hangs_up_on_nobody() {
+    let daemon = Daemon::start(Door::Pam);
+    // Each has made a call, and keeps its connection, as a stopped sudo does.
+    let mut all: Vec<UnixStream> = (0..176).map(|_| daemon.connect()).collect();
+    assert!(all.iter_mut().all(|stream| begun(stream) == "unavailable"));
+    for _ in 0..50 {
+        assert_eq!(begun(&mut daemon.connect()), "denied");
+    }
+}
+
+#[test]
+fn a_peer_that_says_nothing_loses_its_place() {
+    let daemon = Daemon::start(Door::User);
+    let mut silent = daemon.connect();
+    assert_eq!(silent.read(&mut [0; 16]).unwrap(), 0, "hung up");
 }
 
 #[test]

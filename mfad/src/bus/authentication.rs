@@ -17,6 +17,15 @@ pub(super) async fn begin(core: &Core, caller: &Caller, context: Context) -> (St
     }
 }
 
+/// Denies a login for which there is no room, whatever else is wrong: who can fill a socket must gain nothing by it.
+pub(super) fn turn_away(core: &Core, caller: &Caller, context: Context) -> (String, Step) {
+    let _busy = core.busy();
+    match core.engine() {
+        Ok(engine) => engine.turn_away(caller, context),
+        Err(_) => (String::new(), Step::of(State::Denied)),
+    }
+}
+
 /// Answers a login's prompts.
 pub(super) async fn respond(
     core: &Core,

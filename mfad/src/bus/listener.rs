@@ -41,8 +41,16 @@ pub enum Door {
 impl Door {
     const fn capacity(self) -> usize {
         match self {
-            Self::Pam => 192,
-            Self::User => 32,
+            Self::Pam => 176,
+            Self::User => 28,
+        }
+    }
+
+    /// Most peers at once that are told that there is no room.
+    const fn spare(self) -> usize {
+        match self {
+            Self::Pam => 16,
+            Self::User => 4,
         }
     }
 
@@ -61,6 +69,7 @@ pub struct Listener {
     door: Door,
     core: Arc<Core>,
     slots: Arc<Semaphore>,
+    spare: Arc<Semaphore>,
     shares: Shares,
     /// Whom the PAM door lets in: root, and in tests the one who runs them.
     owner: u32,
@@ -77,11 +86,13 @@ impl Listener {
         socket.set_nonblocking(true)?;
         let socket = watch(socket.into(), Interest::READABLE)?;
         let slots = Arc::new(Semaphore::new(door.capacity()));
+        let spare = Arc::new(Semaphore::new(door.spare()));
         Ok(Self {
             socket,
             door,
             core,
             slots,
+            spare,
             shares: Shares::of(door.share()),
             owner,
         })
@@ -102,7 +113,9 @@ impl Listener {
         }
     }
 
-    /// Serves a peer, or hangs up: when it may not, when there are too many, or when its uid has enough.
+    /// Serves a peer. Where there are too many, or its uid has enough, it is told so: a login that is hung up on would
+    /// count as one without a daemon, which `unreachable=ignore` lets through. Hangs up on who may not come in, and where
+    /// too many are being told.
     fn admit(&self, peer: OwnedFd) {
         let Ok(credentials) = getsockopt(&peer, PeerCredentials) else {
             return;
@@ -111,10 +124,11 @@ impl Listener {
         if self.door == Door::Pam && uid != 0 && uid != self.owner {
             return;
         }
-        let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
-            return;
-        };
-        let Some(share) = self.shares.take(uid) else {
+        let free = Arc::clone(&self.slots).try_acquire_owned().ok();
+        let served = free.and_then(|slot| Some((slot, Some(self.shares.take(uid)?))));
+        let room = served.is_some();
+        let spare = || Some((Arc::clone(&self.spare).try_acquire_owned().ok()?, None));
+        let Some(place) = served.or_else(spare) else {
             return;
         };
         let connection = Connection::Peer(NEXT_PEER.fetch_add(1, Ordering::Relaxed));
@@ -122,8 +136,13 @@ impl Listener {
         let uid = if self.door == Door::Pam { 0 } else { uid };
         let core = Arc::clone(&self.core);
         tokio::spawn(async move {
-            peer::serve(core, peer, Caller { uid, connection }).await;
-            drop((slot, share));
+            let caller = Caller { uid, connection };
+            if room {
+                peer::serve(core, peer, caller).await;
+            } else {
+                peer::turn_away(core, peer, caller).await;
+            }
+            drop(place);
         });
     }
 }

@@ -3,7 +3,7 @@
 
 use std::{io, os::fd::OwnedFd, sync::Arc, time::Duration};
 
-use mfad_protocol::{Context, names};
+use mfad_protocol::{Context, limits, names};
 use tokio::time::Instant;
 use zbus::{
     Fd, Message,
@@ -23,84 +23,136 @@ use crate::{core::Core, session::Caller};
 /// Longest life of a connection: the longest dialogue that a module may ask for (300 s), and a little.
 const LIFETIME: Duration = Duration::from_secs(310);
 
+/// How long a peer may take to make its first call: as long as the module gives itself to reach the daemon.
+const FIRST_CALL: Duration = limits::CONNECT;
+/// How long a peer may be silent whom nobody is asking anything. Somebody can stop a `sudo` of theirs with its place held.
+const SILENCE: Duration = Duration::from_secs(15);
+/// Longest life of a connection for which there was no room: a call, and its answer.
+const TURNED_AWAY: Duration = Duration::from_secs(1);
+
 /// Asked by people with a debugger, and by the tests.
 const INTROSPECTABLE: &str = "org.freedesktop.DBus.Introspectable";
 
 /// Serves one peer until it goes away, breaks the protocol, or its time is up. A call that was begun is finished first.
 pub(super) async fn serve(core: Arc<Core>, socket: OwnedFd, caller: Caller) {
-    let _connected = core.connected();
-    if let Ok(stream) = Stream::new(socket) {
-        // What is wrong with a connection ends it, and concerns nobody else.
-        let _ended = converse(&core, &stream, &caller).await;
-    }
-    core.disconnected(&caller.connection);
+    let peer = Peer {
+        core,
+        caller,
+        room: true,
+    };
+    peer.connected(socket, LIFETIME).await;
 }
 
-async fn converse(core: &Arc<Core>, stream: &Stream, caller: &Caller) -> io::Result<()> {
-    let until = Instant::now() + LIFETIME;
-    let mut arrival = Some(core.arrival());
-    loop {
-        let next = tokio::time::timeout_at(until, stream.receive());
-        let Some(message) = next.await.map_err(io::Error::from)?? else {
-            return Ok(());
-        };
-        if message.message_type() != Type::MethodCall {
-            continue;
-        }
-        arrival.take();
-        let header = message.header();
-        let answer = answer(core, caller, &message, &header).await;
-        if header.primary().flags().contains(Flags::NO_REPLY_EXPECTED) {
-            continue;
-        }
-        stream.send(&answer.map_err(io::Error::other)?).await?;
-    }
+/// The same for a peer for whom there is no room: its login is denied.
+pub(super) async fn turn_away(core: Arc<Core>, socket: OwnedFd, caller: Caller) {
+    let peer = Peer {
+        core,
+        caller,
+        room: false,
+    };
+    peer.connected(socket, TURNED_AWAY).await;
 }
 
-/// The answer to a call. An error is one of zbus's own; what the caller did wrong is an answer.
-async fn answer(
-    core: &Arc<Core>,
-    caller: &Caller,
-    message: &Message,
-    header: &Header<'_>,
-) -> zbus::Result<Message> {
-    if header
-        .path()
-        .is_none_or(|path| path.as_str() != names::OBJECT)
-    {
-        return wrong(header, "UnknownObject", "there is no such object here");
+/// Who calls, and whom.
+struct Peer {
+    core: Arc<Core>,
+    caller: Caller,
+    room: bool,
+}
+
+impl Peer {
+    async fn connected(&self, socket: OwnedFd, life: Duration) {
+        let _connected = self.core.connected();
+        if let Ok(stream) = Stream::new(socket) {
+            // What is wrong with a connection ends it, and concerns nobody else.
+            let _ended = self.converse(&stream, Instant::now() + life).await;
+        }
+        self.core.disconnected(&self.caller.connection);
     }
-    match header.interface().map(InterfaceName::as_str) {
-        None | Some(names::AUTHENTICATION) => {}
-        Some(INTROSPECTABLE) => return right(header, &described(core)),
-        Some(_) => return wrong(header, "UnknownInterface", "there are only logins here"),
+
+    async fn converse(&self, stream: &Stream, until: Instant) -> io::Result<()> {
+        let mut arrival = Some(self.core.arrival());
+        let mut patience = FIRST_CALL;
+        loop {
+            let Some(message) = self.next_message(stream, patience, until).await? else {
+                return Ok(());
+            };
+            if message.message_type() != Type::MethodCall {
+                continue;
+            }
+            arrival.take();
+            patience = SILENCE;
+            let header = message.header();
+            let answer = self.answer(&message, &header).await;
+            if header.primary().flags().contains(Flags::NO_REPLY_EXPECTED) {
+                continue;
+            }
+            stream.send(&answer.map_err(io::Error::other)?).await?;
+        }
     }
-    let body = message.body();
-    match header.member().map(MemberName::as_str) {
-        Some("Begin") => match body.deserialize::<(Context, Vec<Fd<'_>>)>() {
-            Ok((context, descriptors)) => {
-                // The caller's pidfd: what it says of seat and session is for conditions to come.
-                drop(descriptors);
-                right(header, &authentication::begin(core, caller, context).await)
+
+    /// Waits as long as a dialogue of this peer's runs, and otherwise for `patience`.
+    async fn next_message(
+        &self,
+        stream: &Stream,
+        patience: Duration,
+        until: Instant,
+    ) -> io::Result<Option<Message>> {
+        let mut receiving = std::pin::pin!(stream.receive());
+        loop {
+            let silent = until.min(Instant::now() + patience);
+            match tokio::time::timeout_at(silent, &mut receiving).await {
+                Ok(received) => return received,
+                Err(_) if silent < until && self.core.is_asking(&self.caller.connection) => {}
+                Err(late) => return Err(late.into()),
             }
-            Err(_) => unfit(header),
-        },
-        Some("Respond") => match body.deserialize::<(String, Vec<Vec<u8>>, Vec<Fd<'_>>)>() {
-            Ok((session, answers, descriptors)) => {
-                drop(descriptors);
-                let step = authentication::respond(core, caller, &session, answers).await;
-                right(header, &step)
-            }
-            Err(_) => unfit(header),
-        },
-        Some("Cancel") => match body.deserialize::<String>() {
-            Ok(session) => {
-                authentication::cancel(core, caller, &session);
-                right(header, &())
-            }
-            Err(_) => unfit(header),
-        },
-        _ => wrong(header, "UnknownMethod", "there is no such method here"),
+        }
+    }
+
+    /// The answer to a call. An error is one of zbus's own; what the caller did wrong is an answer.
+    async fn answer(&self, message: &Message, header: &Header<'_>) -> zbus::Result<Message> {
+        let (core, caller) = (&self.core, &self.caller);
+        if header
+            .path()
+            .is_none_or(|path| path.as_str() != names::OBJECT)
+        {
+            return wrong(header, "UnknownObject", "there is no such object here");
+        }
+        match header.interface().map(InterfaceName::as_str) {
+            None | Some(names::AUTHENTICATION) => {}
+            Some(INTROSPECTABLE) => return right(header, &described(core)),
+            Some(_) => return wrong(header, "UnknownInterface", "there are only logins here"),
+        }
+        let body = message.body();
+        match header.member().map(MemberName::as_str) {
+            Some("Begin") => match body.deserialize::<(Context, Vec<Fd<'_>>)>() {
+                Ok((context, descriptors)) => {
+                    // The caller's pidfd: what it says of seat and session is for conditions to come.
+                    drop(descriptors);
+                    if !self.room {
+                        return right(header, &authentication::turn_away(core, caller, context));
+                    }
+                    right(header, &authentication::begin(core, caller, context).await)
+                }
+                Err(_) => unfit(header),
+            },
+            Some("Respond") => match body.deserialize::<(String, Vec<Vec<u8>>, Vec<Fd<'_>>)>() {
+                Ok((session, answers, descriptors)) => {
+                    drop(descriptors);
+                    let step = authentication::respond(core, caller, &session, answers).await;
+                    right(header, &step)
+                }
+                Err(_) => unfit(header),
+            },
+            Some("Cancel") => match body.deserialize::<String>() {
+                Ok(session) => {
+                    authentication::cancel(core, caller, &session);
+                    right(header, &())
+                }
+                Err(_) => unfit(header),
+            },
+            _ => wrong(header, "UnknownMethod", "there is no such method here"),
+        }
     }
 }
 

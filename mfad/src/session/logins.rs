@@ -67,6 +67,16 @@ impl Engine {
         }
     }
 
+    /// Denies a login for which its socket has no room. Not "unavailable": whoever can fill the socket must not reach
+    /// what `unreachable=ignore` lets through.
+    pub fn turn_away(&self, caller: &Caller, context: Context) -> Begun {
+        if let Ok(facts) = Facts::derive(context, caller) {
+            let now = self.now();
+            self.note(facts.record(now.wall, Event::Alarm, "too-many-connections"));
+        }
+        (String::new(), Step::of(State::Denied))
+    }
+
     /// Ends a dialogue that its host gave up.
     pub fn cancel(&self, caller: &Caller, session: &str) {
         if self

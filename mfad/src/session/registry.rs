@@ -100,6 +100,12 @@ impl<D> Registry<D> {
         Some(id)
     }
 
+    /// Whether that connection has a dialogue.
+    pub fn holds(&self, owner: &Connection) -> bool {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.values().any(|entry| entry.owner == *owner)
+    }
+
     /// Takes a dialogue out, if it is this caller's and still runs: while it is out nobody can answer it a second
     /// time. It keeps its place until it is put back or closed.
     pub fn take(&self, id: &str, caller: &Caller, now: Instant) -> Option<D> {
