@@ -13,6 +13,7 @@ pub mod engine;
 pub mod enrollment;
 pub mod factor;
 pub mod failpoint;
+mod fairness;
 mod hex;
 pub mod location;
 pub mod management;

@@ -10,14 +10,16 @@ use zeroize::Zeroizing;
 use crate::{
     clock::Now,
     factor::{backup::Set, otp::Generator},
+    fairness::{Place, taken},
     session::registry::random_id,
     store::{Kind, PersonKey},
 };
 
 /// How long an offer waits, in seconds.
 const LIFETIME: i64 = 15 * 60;
-/// Most offers at once, of everybody and of one person.
-const CAPACITY: usize = 256;
+/// Most offers at once, of everybody and of one person. Nobody is refused: where there is no room, the oldest offer of
+/// whoever has most is withdrawn. So fewer than `CAPACITY` accounts, whatever they do, take nobody's only offer away.
+const CAPACITY: usize = 8192;
 const OF_ONE: usize = 4;
 /// Wrong codes forgiven: the secret has been shown, so there is nothing to guess.
 const TRIES: u8 = 5;
@@ -59,20 +61,38 @@ pub enum Offered {
 }
 
 /// All offers.
-#[derive(Default)]
 pub struct Offers {
     open: Mutex<HashMap<String, Offer>>,
+    capacity: usize,
+}
+
+impl Default for Offers {
+    fn default() -> Self {
+        Self::of(CAPACITY)
+    }
 }
 
 impl Offers {
-    /// Files an offer under a new id; `None` if there is no room or no randomness.
+    /// At most `capacity` of them.
+    fn of(capacity: usize) -> Self {
+        Self {
+            open: Mutex::default(),
+            capacity,
+        }
+    }
+
+    /// Files an offer under a new id; `None` if there is no randomness.
     pub fn file(&self, mut offer: Offer, now: Now) -> Option<String> {
         let id = random_id()?;
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|_, offer| offer.expires > now.steady);
-        let of_one = open.values().filter(|other| other.person == offer.person);
-        if open.len() >= CAPACITY || of_one.count() >= OF_ONE {
-            return None;
+        let own = open
+            .values()
+            .filter(|other| other.person.uid == offer.person.uid);
+        if own.count() >= OF_ONE {
+            withdraw_one(&mut open, |other| other.person.uid == offer.person.uid);
+        } else if open.len() >= self.capacity {
+            withdraw_one(&mut open, |_| true);
         }
         offer.expires = now.steady + LIFETIME;
         open.insert(id.clone(), offer);
@@ -124,6 +144,19 @@ impl Offers {
     }
 }
 
+/// Withdraws the oldest offer of whoever has most of these.
+fn withdraw_one(open: &mut HashMap<String, Offer>, of_these: impl Fn(&Offer) -> bool) {
+    let places = open.iter().filter(|(_, offer)| of_these(offer));
+    let places = places.map(|(id, offer)| Place {
+        holder: offer.person.uid,
+        age: offer.expires,
+        key: id,
+    });
+    if let Some(id) = taken(places).cloned() {
+        open.remove(&id);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,6 +165,10 @@ mod tests {
     const NOW: Now = Now { wall: 0, steady: 0 };
 
     fn file(offers: &Offers, uid: u32) -> Option<String> {
+        file_at(offers, uid, 0)
+    }
+
+    fn file_at(offers: &Offers, uid: u32, steady: i64) -> Option<String> {
         let person = PersonKey {
             realm: "local".into(),
             name: format!("u{uid}"),
@@ -139,7 +176,7 @@ mod tests {
         };
         let generator = Generator::generate(Kind::Totp, Hash::Sha1, 6, 30).unwrap();
         let what = Offered::Otp(Kind::Totp, generator);
-        offers.file(Offer::new(person, None, what, true), NOW)
+        offers.file(Offer::new(person, None, what, true), Now { steady, ..NOW })
     }
 
     #[test]
@@ -185,14 +222,35 @@ mod tests {
     }
 
     #[test]
-    fn one_person_cannot_take_all_the_room() {
+    fn one_person_s_new_offer_withdraws_their_own_oldest() {
         let offers = Offers::default();
-        assert_eq!(
-            (0..=OF_ONE)
-                .filter(|_| file(&offers, 1000).is_some())
-                .count(),
-            OF_ONE
-        );
-        assert!(file(&offers, 1001).is_some());
+        let first = file_at(&offers, 1000, 0).unwrap();
+        let others = file(&offers, 1001).unwrap();
+        let rest: Vec<_> = (1..=OF_ONE)
+            .map(|age| file_at(&offers, 1000, i64::try_from(age).unwrap()).unwrap())
+            .collect();
+        assert!(offers.take(&first, 1000, NOW).is_none());
+        for id in &rest {
+            assert!(offers.take(id, 1000, NOW).is_some());
+        }
+        assert!(offers.take(&others, 1001, NOW).is_some());
+    }
+
+    #[test]
+    fn no_number_of_offers_takes_the_room_of_one_who_enrolls() {
+        let offers = Offers::of(128);
+        let ongoing = file_at(&offers, 1, 0).unwrap();
+        // As many people as fill it, asking for all that they get, and then again.
+        let hostile = 2 + u32::try_from(128 / OF_ONE).unwrap();
+        for round in 1..=i64::try_from(OF_ONE).unwrap() + 1 {
+            for uid in 1000..1000 + hostile {
+                assert!(file_at(&offers, uid, round).is_some());
+            }
+        }
+        let new = file_at(&offers, 2, 9).unwrap();
+        assert!(file_at(&offers, 1000, 10).is_some());
+        assert!(offers.open.lock().unwrap().len() <= 128);
+        assert!(offers.take(&ongoing, 1, NOW).is_some());
+        assert!(offers.take(&new, 2, NOW).is_some());
     }
 }

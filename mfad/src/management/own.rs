@@ -55,20 +55,19 @@ impl Engine {
             settings: &loaded.settings,
         };
         let key = enrollment::person_key(&account);
-        let full =
-            || Refusal::Full("too many enrollments are waiting; finish or wait 15 minutes".into());
+        let no_id = || Refusal::Unavailable("the kernel gave no random bytes; try again".into());
         let shown_name = name.clone().unwrap_or_else(|| kind.word().to_owned());
         if kind == Kind::BackupCodes {
             let (set, codes, digests) = self.make_codes().await?;
             let what = Offered::Backup(set, Zeroizing::new(digests));
             let offer = Offer::new(key, name, what, only_first);
-            let id = self.offers.file(offer, now).ok_or_else(full)?;
+            let id = self.offers.file(offer, now).ok_or_else(no_id)?;
             return Ok(offer_codes(id, &shown_name, &codes));
         }
         let generator = maker.generator(kind, &options)?;
         let what = Offered::Otp(kind, generator.clone());
         let offer = Offer::new(key, name, what, only_first);
-        let id = self.offers.file(offer, now).ok_or_else(full)?;
+        let id = self.offers.file(offer, now).ok_or_else(no_id)?;
         Ok(maker.offer_otp(id, kind, &shown_name, &generator, &account.name)?)
     }
 

@@ -12,14 +12,15 @@ use mfad_protocol::{PendingReference, limits};
 
 use crate::{
     clock::Now,
+    fairness::{Place, taken},
     store::{CredentialId, PersonId},
-    throttle::Place,
+    throttle,
 };
 
 /// Most grants at once of callers that are root, and of any one that is not; older ones of the same go first.
 const CAPACITY: usize = 4096;
 const OF_A_USER: usize = 8;
-/// Most grants of all callers that are not root.
+/// Most grants of all callers that are not root; of these, the oldest of whoever has most goes first.
 const OF_USERS: usize = 1024;
 
 /// A grant.
@@ -47,7 +48,7 @@ pub enum Earned {
         /// Whose.
         person: PersonId,
         /// From where.
-        place: Place,
+        place: throttle::Place,
         /// Failed attempts between the last completed login and this one.
         failures: u32,
         /// An enrollment made in this login, to be activated when all of it has succeeded: credential and TOTP step.
@@ -117,7 +118,7 @@ impl Filed {
         }
     }
 
-    /// Makes room for one more grant of that caller, at the cost of its own oldest. `false` if there is none.
+    /// Makes room for one more grant of that caller, at the cost of its own oldest or of whichever user has most. `false` if there is none.
     fn make_room(&mut self, uid: u32) -> bool {
         if uid == 0 {
             // They are all root's: beginning with the oldest, until one was still there.
@@ -137,6 +138,16 @@ impl Filed {
         if self.order.iter().filter(is_own).count() >= OF_A_USER {
             let oldest = self.order.iter().find(is_own).cloned();
             oldest.map(|reference| self.grants.remove(&reference));
+        }
+        if self.grants.len() >= OF_USERS {
+            let held = self.order.iter().enumerate();
+            let places = held.filter_map(|(age, key)| {
+                let (_, grant) = self.grants.get(key)?;
+                let holder = grant.caller_uid;
+                Some(Place { holder, age, key })
+            });
+            let given_up = taken(places).cloned();
+            given_up.map(|reference| self.grants.remove(&reference));
         }
         self.grants.len() < OF_USERS
     }
@@ -290,17 +301,19 @@ mod tests {
     fn grants_are_bounded_and_nobody_s_push_out_another_s() {
         let grants = Grants::default();
         let roots = grants.issue(alices(), NOW).unwrap();
+        let of_user = |uid| Grant {
+            caller_uid: uid,
+            ..alices()
+        };
+        let only = grants.issue(of_user(999), NOW).unwrap();
         for uid in 1..=300 {
             for _ in 0..20 {
-                let of_user = Grant {
-                    caller_uid: uid,
-                    ..alices()
-                };
-                grants.issue(of_user, NOW);
+                grants.issue(of_user(uid), NOW).unwrap();
             }
         }
         assert_eq!(grants.waiting(NOW), 1 + OF_USERS);
         assert!(grants.present(&roots, 0, "alice", "sshd", NOW).is_some());
+        assert!(grants.present(&only, 999, "alice", "sshd", NOW).is_some());
         for _ in 0..CAPACITY {
             grants.issue(alices(), NOW).unwrap();
         }

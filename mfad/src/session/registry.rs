@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{Caller, Connection};
+use crate::fairness::{Place, taken};
 
 /// Whom a dialogue is counted against: the kernel's word about a caller, and root's about whom it runs for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +56,8 @@ pub struct Registry<D> {
 
 impl<D> Registry<D> {
     /// A registry of at most `capacity` dialogues of hosts that run as root, an eighth of them for any one person, and
-    /// a quarter as many of unprivileged callers beside them: however many of those there are, root's part is root's.
+    /// as many of unprivileged callers beside them: however many of those there are, root's part is root's, and of theirs
+    /// the oldest of whoever has most makes room for a newcomer.
     pub fn new(capacity: usize) -> Self {
         Self {
             running: Mutex::default(),
@@ -79,15 +81,21 @@ impl<D> Registry<D> {
         let (capacity, share) = match holder {
             Holder::System => (self.capacity, self.capacity),
             Holder::RootFor(_) => (self.capacity, (self.capacity / 8).max(1)),
-            Holder::User(_) => ((self.capacity / 4).max(1), OF_A_USER),
+            Holder::User(_) => (self.capacity, OF_A_USER),
         };
         let beside = |entry: &&Entry<D>| entry.holder.is_user() == holder.is_user();
         let held = running
             .values()
             .filter(|entry| entry.holder == holder)
             .count();
-        if running.values().filter(beside).count() >= capacity || held >= share {
+        if held >= share {
             return None;
+        }
+        if running.values().filter(beside).count() >= capacity {
+            if !holder.is_user() {
+                return None;
+            }
+            end_one_of_users(&mut running);
         }
         let entry = Entry {
             owner: caller.connection.clone(),
@@ -149,6 +157,20 @@ impl<D> Registry<D> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         running.retain(|_, entry| entry.expires > now);
         running.len()
+    }
+}
+
+/// Ends the oldest dialogue of whichever unprivileged caller has most. One that is being answered may go, too: its place
+/// is given up, and its answer, once judged, is still told.
+fn end_one_of_users<D>(running: &mut HashMap<String, Entry<D>>) {
+    let places = running.iter().filter(|(_, entry)| entry.holder.is_user());
+    let places = places.map(|(id, entry)| Place {
+        holder: entry.uid,
+        age: entry.expires,
+        key: id,
+    });
+    if let Some(id) = taken(places).cloned() {
+        running.remove(&id);
     }
 }
 
@@ -229,13 +251,31 @@ mod tests {
     #[test]
     fn no_number_of_users_takes_root_s_part() {
         let registry = Registry::new(64);
-        let users: usize = (1000..2000).map(|uid| fill(&registry, uid, None, 10)).sum();
-        assert_eq!(users, 16);
+        let filled = |registry: &Registry<()>, uid| fill(registry, uid, None, 10);
+        assert_eq!(filled(&registry, 1000), OF_A_USER);
+        for uid in 1001..2000 {
+            filled(&registry, uid);
+        }
+        assert_eq!(registry.len(Instant::now()), 64);
         assert_eq!(
             fill(&registry, 0, Some(1000), 64),
             8,
             "one person's sudo prompts"
         );
         assert_eq!(fill(&registry, 0, None, 64), 56, "sshd has the rest");
+    }
+
+    #[test]
+    fn users_who_ask_for_many_take_the_place_of_none_who_has_one() {
+        let (registry, now) = (Registry::new(64), Instant::now());
+        let later = now + Duration::from_secs(45);
+        let ongoing = registry.open(&caller(1, 1), None, (), later, now).unwrap();
+        for uid in 1000..1060 {
+            fill(&registry, uid, None, 10);
+        }
+        let new = registry.open(&caller(2, 2), None, (), later, now);
+        fill(&registry, 1000, None, 10);
+        assert!(registry.take(&ongoing, &caller(1, 1), now).is_some());
+        assert!(registry.take(&new.unwrap(), &caller(2, 2), now).is_some());
     }
 }
