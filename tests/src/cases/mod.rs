@@ -5,6 +5,7 @@ pub mod bed;
 pub mod bus;
 pub mod daemon;
 pub mod drive;
+pub mod enumeration;
 pub mod hygiene;
 pub mod leaving;
 pub mod login;
@@ -104,6 +105,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         bus::CASES,
         leaving::CASES,
         store::CASES,
+        enumeration::CASES,
         vectors::CASES,
         hygiene::CASES,
     ]

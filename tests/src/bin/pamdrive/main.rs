@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 
 const USAGE: &str = "\
 usage: pamdrive --service S --user U [options]
+  --users FILE      a line a transaction, its user
   --phases LIST     of auth, account, setcred, open, close, password (default: auth,account)
   --answer TEXT     an answer to a prompt; once for each prompt
   --answers FILE    a line a transaction, its answers parted by tabs; the last line serves those that remain
@@ -36,6 +37,7 @@ usage: pamdrive --service S --user U [options]
 struct Options {
     service: CString,
     user: CString,
+    users: Vec<CString>,
     phases: Vec<Phase>,
     answers: Vec<Vec<CString>>,
     repeat: usize,
@@ -79,6 +81,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
         match argument.as_str() {
             "--service" => options.service = text,
             "--user" => options.user = text,
+            "--users" => options.users = read_users(&value)?,
             "--phases" => {
                 options.phases = value
                     .split(',')
@@ -103,6 +106,11 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
     Some(options)
 }
 
+fn read_users(path: &str) -> Option<Vec<CString>> {
+    let text = fs::read_to_string(path).ok()?;
+    text.lines().map(|line| CString::new(line).ok()).collect()
+}
+
 fn read_answers(path: &str) -> Option<Vec<Vec<CString>>> {
     fs::read_to_string(path)
         .ok()?
@@ -123,8 +131,9 @@ fn transact(options: &Options, turn: usize) -> Value {
         .or(options.answers.last())
         .cloned()
         .unwrap_or_default();
+    let user = options.users.get(turn).unwrap_or(&options.user);
     let begun = Instant::now();
-    let mut transaction = match Transaction::start(&options.service, &options.user, answers) {
+    let mut transaction = match Transaction::start(&options.service, user, answers) {
         Ok(transaction) => transaction,
         Err(code) => return json!({ "start": code }),
     };
