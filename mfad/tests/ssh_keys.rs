@@ -1,5 +1,11 @@
 //! The keys that `SSH_AUTH_INFO_0` names, compared with what the real `ssh-keygen` says of them.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a failed step is a failed test"
+)]
+
 use std::{path::Path, process::Command};
 
 use base64ct::{Base64, Encoding as _};

@@ -29,6 +29,8 @@ pub(crate) struct Args {
     pub breakglass: bool,
     /// The first factor has failed: ask alike, refuse always.
     pub decoy: bool,
+    /// The stack has a session line of this module: a decision that needs the key may wait for it.
+    pub defer: bool,
     /// How long the whole dialogue may take.
     pub timeout: Duration,
     /// Log decisions.
@@ -46,6 +48,7 @@ impl Default for Args {
             unreachable: Unreachable::Deny,
             breakglass: false,
             decoy: false,
+            defer: false,
             timeout: limits::DIALOGUE,
             debug: false,
             #[cfg(feature = "failpoints")]
@@ -135,6 +138,13 @@ impl Args {
                 self.breakglass = match value {
                     "console" => true,
                     _ => return Err(ArgsError::Value("breakglass")),
+                };
+            }
+            ("defer", Some(value)) => {
+                seen.once("defer")?;
+                self.defer = match value {
+                    "session" => true,
+                    _ => return Err(ArgsError::Value("defer")),
                 };
             }
             ("timeout", Some(value)) => {
@@ -245,6 +255,7 @@ mod tests {
         assert_eq!(args.unreachable, Unreachable::Ignore);
         assert_eq!(args.timeout, Duration::from_mins(5));
         assert!(parse(&["decoy"]).unwrap().decoy);
+        assert!(parse(&["defer=session"]).unwrap().defer && !args.defer);
         assert!(parse(&["guard=none"]).unwrap().guard.is_empty());
     }
 
@@ -256,6 +267,8 @@ mod tests {
             &["debug=1"],
             &["debug", "debug"],
             &["decoy="],
+            &["defer"],
+            &["defer=account"],
             &["guard"],
             &["guard="],
             &["guard=sshd,"],

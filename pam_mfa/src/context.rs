@@ -109,6 +109,7 @@ impl Login {
             after_password: Some(args.after_password),
             decoy: Some(args.decoy),
             guarded: Some(guarded),
+            defer: Some(args.defer),
             grant,
             silent: Some(self.silent),
         }

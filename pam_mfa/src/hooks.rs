@@ -47,10 +47,15 @@ impl Call {
             args.failpoint.as_deref() != Some(&format!("panic:{name}")),
             "injected"
         );
-        if args.decoy && hook != Hook::Auth {
-            log.error(format_args!(
-                "\"decoy\" belongs on an auth line; access is denied"
-            ));
+        let misplaced = if args.decoy && hook != Hook::Auth {
+            Some("\"decoy\" belongs on an auth line")
+        } else if args.defer && hook != Hook::Account {
+            Some("\"defer=session\" belongs on the account line")
+        } else {
+            None
+        };
+        if let Some(misplaced) = misplaced {
+            log.error(format_args!("{misplaced}; access is denied"));
             return Err(PamResultCode::PAM_SERVICE_ERR);
         }
         Ok(Self { hook, args, log })

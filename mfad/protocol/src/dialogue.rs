@@ -51,6 +51,8 @@ pub struct Context {
     pub decoy: Option<bool>,
     /// The service is one of the module's `guard=` services: a login without a grant must be judged here.
     pub guarded: Option<bool>,
+    /// The stack has a session line too (`defer=session`), where a decision that needs the key can wait for it.
+    pub defer: Option<bool>,
     /// The grant that an earlier phase of this transaction received.
     pub grant: Option<String>,
     /// `PAM_SILENT` was set: informational lines are unwanted (prompts still are).

@@ -3,8 +3,13 @@
 use std::net::IpAddr;
 
 use mfad_protocol::{Context, Hook, limits, printable};
+use policy::Known;
 
-use super::Caller;
+use super::{
+    Caller,
+    first_factor::{FirstFactor, Proven},
+    whereabouts::Whereabouts,
+};
 use crate::{
     audit::{Event, Record},
     throttle::Place,
@@ -12,6 +17,9 @@ use crate::{
 
 /// The service name of `mfactl`'s own proofs: what a user must pass before changing their factors.
 pub const SELF_SERVICE: &str = "mfactl";
+
+/// Where virtual consoles are.
+const FIRST_SEAT: &str = "seat0";
 
 /// A login as the daemon sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,16 +34,26 @@ pub struct Facts {
     pub place: Place,
     /// The far end's address, for the policy.
     pub address: Option<IpAddr>,
-    /// A console of this machine.
+    /// It is certain that there is no far end.
     pub local: bool,
+    /// The seat, as logind names it. `Is(None)`: there is a far end, or a session without a seat.
+    pub seat: Known<Option<String>>,
+    /// The login session that the host program runs in.
+    pub whereabouts: Whereabouts,
+    /// The terminal, without `/dev/`.
+    pub tty: Option<String>,
     /// Whether a first factor stands before the module.
     pub first_factor: FirstFactor,
+    /// What the first factor was, where that is known.
+    pub proven: Option<Proven>,
     /// Real uid of the host process.
     pub real_uid: Option<u32>,
     /// Evaluate nothing, charge nothing, refuse.
     pub decoy: bool,
     /// A login without a grant must be judged here.
     pub guarded: bool,
+    /// The session phase will ask again, and can refuse.
+    pub defer: bool,
     /// The grant presented.
     pub grant: Option<String>,
     shown: Shown,
@@ -48,26 +66,6 @@ struct Shown {
     rhost: Option<String>,
     tty: Option<String>,
     by: u32,
-}
-
-/// What is known of the first factor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FirstFactor {
-    /// Nothing: the module may stand first in the stack.
-    Unknown,
-    /// The stack says that a password module stands before; in a `required` stack it may have failed.
-    Password,
-    /// sshd has verified a public key.
-    PublicKey,
-    /// sshd has verified something else (a password, a host key).
-    OtherSsh,
-}
-
-impl FirstFactor {
-    /// Whether anything stands before the module.
-    pub const fn is_there(self) -> bool {
-        !matches!(self, Self::Unknown)
-    }
 }
 
 /// Why a context cannot be served at all.
@@ -112,6 +110,9 @@ impl Facts {
         let rhost = context.rhost.filter(|rhost| !rhost.is_empty());
         let address = far_end(rhost.as_deref(), context.ssh_connection.as_deref());
         let far = rhost.is_some() || address.is_some();
+        let console = context.tty.as_deref().and_then(console);
+        let after_password = context.after_password == Some(true);
+        let methods = context.ssh_auth_info.as_deref().unwrap_or_default();
         Ok(Self {
             hook,
             service: context.service.to_ascii_lowercase(),
@@ -121,14 +122,20 @@ impl Facts {
                 Place::Local
             },
             address,
-            local: !far && context.tty.as_deref().is_some_and(is_console),
-            first_factor: first_factor(
-                context.ssh_auth_info.as_deref(),
-                context.after_password == Some(true),
-            ),
+            local: !far && console.is_some(),
+            seat: match console {
+                _ if far => Known::Is(None),
+                Some(Console::Virtual) => Known::Is(Some(FIRST_SEAT.to_owned())),
+                Some(Console::Other) | None => Known::Unknown,
+            },
+            whereabouts: Whereabouts::Unknown,
+            tty: context.tty.as_deref().and_then(terminal).map(str::to_owned),
+            first_factor: FirstFactor::of(methods, after_password),
+            proven: Proven::of(methods, after_password),
             real_uid,
             decoy: context.decoy == Some(true),
             guarded: context.guarded == Some(true),
+            defer: context.defer == Some(true),
             grant: context.grant,
             shown: Shown {
                 user: printable(&context.user),
@@ -155,6 +162,44 @@ impl Facts {
             Some(uid) if Some(uid) == subject_uid => Place::SelfService,
             Some(_) => Place::Remote(None),
         };
+    }
+
+    /// Whether the session of the host program says where the person sits. Where root's program names a far end itself
+    /// (sshd, which may run in the session of whoever started it), its word counts.
+    pub fn sits_in_a_session(&self) -> bool {
+        let runs_for_somebody = self.real_uid.is_some_and(|uid| uid != 0);
+        runs_for_somebody || !matches!(self.place, Place::Remote(_))
+    }
+
+    /// Takes in what logind says: where the person sits, for programs that a person in a session started (sudo, su,
+    /// polkit). What such a program says of its terminal is its caller's word; what logind does not know counts as far.
+    pub fn settle_whereabouts(&mut self, whereabouts: Whereabouts) {
+        let runs_for_somebody = self.real_uid.is_some_and(|uid| uid != 0);
+        if self.sits_in_a_session() {
+            match &whereabouts {
+                Whereabouts::In(session) if session.remote => {
+                    self.address = session
+                        .host
+                        .as_deref()
+                        .and_then(|host| far_end(Some(host), None));
+                    self.local = false;
+                    self.seat = Known::Is(None);
+                    self.shown.rhost = session.host.as_deref().map(printable);
+                }
+                Whereabouts::In(session) => {
+                    self.address = None;
+                    self.local = session.seat.is_some();
+                    self.seat = Known::Is(session.seat.clone());
+                }
+                Whereabouts::Unknown if runs_for_somebody => {
+                    self.address = None;
+                    self.local = false;
+                    self.seat = Known::Unknown;
+                }
+                Whereabouts::Unknown => {}
+            }
+        }
+        self.whereabouts = whereabouts;
     }
 
     /// Whether a replay hint may be given: it tells that the owner logged in within the last half minute, which only
@@ -228,30 +273,33 @@ fn network_of(address: IpAddr) -> IpAddr {
     }
 }
 
-/// A virtual console, `console`, or a serial or hypervisor console; never a pseudo-terminal.
-fn is_console(tty: &str) -> bool {
+/// A terminal's name without `/dev/`; nothing for what is no terminal's name (sshd says `ssh`).
+fn terminal(tty: &str) -> Option<&str> {
+    let name = tty.strip_prefix("/dev/").unwrap_or(tty);
+    (!name.is_empty() && name != "ssh" && printable(name) == name).then_some(name)
+}
+
+/// A terminal of this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Console {
+    /// One that logind puts on its first seat, always.
+    Virtual,
+    /// `console`, or a serial or hypervisor console.
+    Other,
+}
+
+/// A console; never a pseudo-terminal.
+fn console(tty: &str) -> Option<Console> {
     let name = tty.strip_prefix("/dev/").unwrap_or(tty);
     let numbered = |prefix| {
         name.strip_prefix(prefix).is_some_and(|rest: &str| {
             !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit())
         })
     };
-    name == "console" || numbered("tty") || numbered("ttyS") || numbered("hvc")
-}
-
-fn first_factor(ssh_auth_info: Option<&str>, after_password: bool) -> FirstFactor {
-    let methods = ssh_auth_info.unwrap_or_default();
-    if methods.lines().any(|line| line.starts_with("publickey ")) {
-        FirstFactor::PublicKey
-    } else if methods
-        .lines()
-        .any(|line| !line.trim().is_empty() && !line.starts_with("keyboard-interactive"))
-    {
-        FirstFactor::OtherSsh
-    } else if after_password {
-        FirstFactor::Password
+    if numbered("tty") {
+        Some(Console::Virtual)
     } else {
-        FirstFactor::Unknown
+        (name == "console" || numbered("ttyS") || numbered("hvc")).then_some(Console::Other)
     }
 }
 

@@ -8,12 +8,14 @@ mod answering;
 pub mod dialogue;
 pub mod enrolling;
 pub mod facts;
+pub mod first_factor;
 pub mod grant;
 pub mod logins;
 mod phases;
 pub mod registry;
 pub mod ssh_keys;
 pub mod verdict;
+pub mod whereabouts;
 
 /// Who is at the other end of a connection, by the kernel's or the bus's word.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -62,6 +62,10 @@ fn key(line: &str) -> Option<Key> {
         return None;
     }
     let Some(plain) = plain_of(kind) else {
+        // Every key there is consists of strings and numbers that are written as strings (RFC 4253 §6.6).
+        while !fields.0.is_empty() {
+            fields.string()?;
+        }
         return Some(Key {
             fingerprint: fingerprint(&blob),
             kind: kind.to_owned(),

@@ -160,12 +160,13 @@ fn lines(state: State, lines: &[(Style, &str)]) -> Step {
 fn describe(context: &Context, descriptors: &[zbus::OwnedFd]) -> String {
     let processes: Vec<String> = descriptors.iter().map(process_of).collect();
     format!(
-        "Begin hook={:?} service={:?} user={:?} uid={:?} guarded={:?} decoy={:?} grant={:?} processes={processes:?}",
+        "Begin hook={:?} service={:?} user={:?} uid={:?} guarded={:?} defer={:?} decoy={:?} grant={:?} processes={processes:?}",
         context.hook,
         context.service,
         context.user,
         context.real_uid,
         context.guarded,
+        context.defer,
         context.decoy,
         context.grant,
     )

@@ -1,7 +1,7 @@
 //! Tests of `facts`.
 
 use super::*;
-use crate::session::Connection;
+use crate::session::{Connection, whereabouts::Session};
 
 fn root() -> Caller {
     Caller {
@@ -140,14 +140,81 @@ fn a_caller_that_is_not_root_is_where_the_kernel_says_and_has_proven_nothing() {
     assert_eq!(facts.record(0, Event::Authentication, "x").rhost, None);
 }
 
+/// sudo, started on what it says is a console.
+fn sudo(uid: u32) -> Facts {
+    facts(|c| {
+        c.service = "sudo".into();
+        c.tty = Some("/dev/tty1".into());
+        c.real_uid = Some(uid);
+    })
+}
+
+fn session(edit: impl FnOnce(&mut Session)) -> Whereabouts {
+    let mut session = Session {
+        key: crate::store::SessionKey::of("3", 1, 1),
+        id: "3".into(),
+        uid: 1000,
+        seat: None,
+        remote: false,
+        host: None,
+    };
+    edit(&mut session);
+    Whereabouts::In(session)
+}
+
 #[test]
-fn first_factors_come_from_sshd_or_the_stack() {
-    let info = |text: &str| first_factor(Some(text), false);
-    assert_eq!(info("publickey ssh-ed25519 AAAA"), FirstFactor::PublicKey);
-    assert_eq!(info("password\n"), FirstFactor::OtherSsh);
-    assert_eq!(info("keyboard-interactive/pam"), FirstFactor::Unknown);
-    assert_eq!(first_factor(None, true), FirstFactor::Password);
-    assert_eq!(first_factor(Some(""), false), FirstFactor::Unknown);
+fn where_somebody_sits_is_logind_s_word_and_not_their_terminal_s() {
+    let settled = |whereabouts| {
+        let mut facts = sudo(1000);
+        facts.settle_whereabouts(whereabouts);
+        (facts.local, facts.address, facts.seat)
+    };
+    assert_eq!(
+        settled(Whereabouts::Unknown),
+        (false, None, Known::Unknown),
+        "unknown counts as far"
+    );
+    let at_seat = settled(session(|s| s.seat = Some("seat0".into())));
+    assert_eq!(at_seat, (true, None, Known::Is(Some("seat0".into()))));
+    let from_afar = settled(session(|s| {
+        s.remote = true;
+        s.host = Some("::ffff:192.0.2.7".into());
+    }));
+    let address = "192.0.2.7".parse().ok();
+    assert_eq!(from_afar, (false, address, Known::Is(None)));
+    let of_cron = settled(session(|_| ()));
+    assert_eq!(of_cron, (false, None, Known::Is(None)));
+}
+
+#[test]
+fn an_sshd_that_runs_in_a_session_does_not_bring_its_logins_there() {
+    let mut facts = facts(|c| {
+        c.rhost = Some("192.0.2.7".into());
+        c.real_uid = Some(0);
+    });
+    facts.settle_whereabouts(session(|s| s.seat = Some("seat0".into())));
+    assert!(!facts.local);
+    assert_eq!(facts.address, "192.0.2.7".parse().ok());
+    assert_eq!(facts.seat, Known::Is(None));
+}
+
+#[test]
+fn a_login_on_a_virtual_console_is_on_the_first_seat() {
+    let login = |tty: &str| {
+        let mut facts = facts(|c| {
+            c.service = "login".into();
+            c.tty = Some(tty.into());
+            c.real_uid = Some(0);
+        });
+        facts.settle_whereabouts(Whereabouts::Unknown);
+        (facts.local, facts.seat)
+    };
+    assert_eq!(
+        login("/dev/tty1"),
+        (true, Known::Is(Some("seat0".to_owned())))
+    );
+    assert_eq!(login("ttyS0"), (true, Known::Unknown));
+    assert_eq!(login("pts/3"), (false, Known::Unknown));
 }
 
 #[test]

@@ -65,7 +65,7 @@ pub(super) fn told_who(bed: &mut Bed) {
     let me = std::process::id();
     assert!(
         calls.starts_with(&format!(
-            "Begin hook=Some(Auth) service=\"sshd\" user=\"alice\" uid=Some(0) guarded=Some(true) decoy=Some(false) \
+            "Begin hook=Some(Auth) service=\"sshd\" user=\"alice\" uid=Some(0) guarded=Some(true) defer=Some(false) decoy=Some(false) \
              grant=None processes=[\"{me}\"]\nRespond "
         )),
         "{calls}"

@@ -133,6 +133,10 @@ pub(super) fn bad_arguments(bed: &mut Bed) {
     }
     stack("login", "account required MODULE decoy\n");
     assert_eq!(typed("login", "alice", CODE).account(), SERVICE_ERR);
+    stack("login", "auth required MODULE defer=session\n");
+    assert_eq!(auth("login", "alice"), SERVICE_ERR);
+    stack("sshd", "session required MODULE defer=session\n");
+    assert_eq!(typed("sshd", "none", CODE).open_session(0), SERVICE_ERR);
     assert_eq!(bed.calls(), "");
 }
 
@@ -148,6 +152,19 @@ pub(super) fn guard(bed: &mut Bed) {
     );
     assert_eq!(typed("sshd", "alice", CODE).open_session(0), PERM_DENIED);
     assert_eq!(typed("sshd", "none", CODE).open_session(0), SUCCESS);
+    assert!(!bed.calls().contains("defer=Some(true)"));
+    // Told that there is a session line, the daemon may leave it the decision.
+    stack(
+        "sshd",
+        "account required MODULE defer=session\nsession required MODULE\n",
+    );
+    assert_eq!(typed("sshd", "none", CODE).account(), SUCCESS);
+    let calls = bed.calls();
+    assert!(
+        calls.contains("hook=Some(Account)") && calls.contains("defer=Some(true)"),
+        "{calls}"
+    );
+    stack("sshd", STACK);
     bed.nobody();
     assert_eq!(typed("sshd", "none", CODE).account(), AUTHINFO_UNAVAIL);
     assert_eq!(typed("sshd", "none", CODE).open_session(0), SESSION_ERR);
