@@ -150,8 +150,8 @@ impl<'p> Outcome<'p> {
     /// Takes the stricter of "this rule decides" and what was found for "it does not". Says which facts would tell, if
     /// that matters.
     fn hedge(&mut self, rule: &'p Rule, request: &Request<'_>) -> FactSet {
-        let other = rule.verdict != self.verdict
-            || rule.remember.as_ref() != self.trusting.and_then(|rule| rule.remember.as_ref());
+        let trusts = rule.remember.is_some() || self.trusting.is_some();
+        let other = rule.verdict != self.verdict || trusts;
         let verdict = self.verdict.tightened(&rule.verdict, self.factors);
         if verdict != self.verdict {
             self.verdict = verdict;

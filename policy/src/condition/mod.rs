@@ -80,7 +80,7 @@ pub(crate) enum Handle<'c> {
     /// Names, or globs of them.
     Names(Cow<'c, [String]>),
     /// Networks.
-    Places(&'c [Place]),
+    Places(Cow<'c, [Place]>),
 }
 
 /// What a login offers to conditions that are found by a [`Handle`].

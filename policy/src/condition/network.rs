@@ -1,6 +1,7 @@
 //! `network`: the far end's address, or the word `local` for a login that has no far end.
 
 use std::{
+    borrow::Cow,
     collections::HashSet,
     fmt,
     net::{IpAddr, Ipv6Addr},
@@ -178,7 +179,7 @@ impl Condition for Network {
     }
 
     fn handle(&self) -> Handle<'_> {
-        Handle::Places(&self.places)
+        Handle::Places(Cow::Borrowed(&self.places))
     }
 }
 

@@ -1,8 +1,10 @@
 //! `uid`: the account's number, or a range of numbers.
 
-use std::{fmt, ops::Range};
+use std::{borrow::Cow, fmt, net::Ipv4Addr, ops::Range};
 
-use super::{Condition, Kind, Reader};
+use ipnet::{IpNet, Ipv4Subnets};
+
+use super::{Condition, Handle, Kind, Offer, Place, Reader};
 use crate::{
     Request,
     diagnostic::quoted,
@@ -18,7 +20,12 @@ pub(super) const KIND: Kind = Kind {
         let uid = request.uid;
         uid.map_or_else(|| "not known".to_owned(), |uid| uid.to_string())
     },
-    offer: None,
+    offer: Some(|request, index| {
+        index(match request.uid {
+            None => Offer::Unknown,
+            Some(uid) => Offer::Place(Some(Ipv4Addr::from_bits(uid).into()), false),
+        });
+    }),
 };
 
 /// The greatest uid: -1 is "no uid" to the kernel.
@@ -112,6 +119,16 @@ impl Condition for Uid {
 
     fn facts(&self) -> FactSet {
         FactSet::of(Fact::Uid)
+    }
+
+    /// A uid has 32 bits, as an IPv4 address has, and a range of them is a few networks: so one index serves both.
+    fn handle(&self) -> Handle<'_> {
+        let networks = self.0.iter().flat_map(|range| {
+            let (first, last) = (Ipv4Addr::from_bits(range.0), Ipv4Addr::from_bits(range.1));
+            Ipv4Subnets::new(first, last, 0)
+        });
+        let places = networks.map(|network| Place::Net(IpNet::V4(network)));
+        Handle::Places(Cow::Owned(places.collect()))
     }
 }
 

@@ -137,7 +137,7 @@ impl Column {
                     }
                 }
                 Handle::Places(places) => {
-                    for place in places {
+                    for place in places.iter() {
                         column.places.insert(*place, number);
                     }
                 }
