@@ -18,6 +18,8 @@ pub struct Artifacts {
     pub pamdrive: PathBuf,
     /// The tests' D-Bus client.
     pub busdrive: PathBuf,
+    /// The module with its failpoints, which panics where an argument says.
+    pub faulty: PathBuf,
 }
 
 /// The top of the source tree.
@@ -40,7 +42,7 @@ pub fn cache() -> Result<PathBuf, Failure> {
 pub fn artifacts() -> Result<Artifacts, Failure> {
     let top = repository()?;
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut host = Command::new(cargo);
+    let mut host = Command::new(&cargo);
     host.current_dir(&top).args([
         "build",
         "--quiet",
@@ -57,6 +59,18 @@ pub fn artifacts() -> Result<Artifacts, Failure> {
         host.arg("--release");
     }
     run(&mut host)?;
+    // Built as the module's own suite builds it, and like the shipped one never together with the daemon.
+    run(Command::new(&cargo).current_dir(&top).args([
+        "build",
+        "--quiet",
+        "--locked",
+        "--package",
+        "pam_mfa",
+        "--features",
+        "failpoints",
+        "--target-dir",
+        "target/failpoints",
+    ]))?;
     let here = env::current_exe()?;
     let (pamdrive, busdrive) = (
         here.with_file_name("pamdrive"),
@@ -83,6 +97,7 @@ pub fn artifacts() -> Result<Artifacts, Failure> {
         tree,
         pamdrive,
         busdrive,
+        faulty: top.join("target/failpoints/debug/libpam_mfa.so"),
     })
 }
 

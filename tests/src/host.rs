@@ -174,6 +174,14 @@ impl Host {
         self.put_program("busdrive", &self.artifacts.busdrive)
     }
 
+    /// Puts the module with failpoints in the shipped one's place.
+    pub fn put_faulty_module(&self) -> Outcome {
+        self.feed(
+            "cat >/tmp/faulty.so && install -m 0644 /tmp/faulty.so /usr/lib/*/security/pam_mfa.so",
+            &fs::read(&self.artifacts.faulty)?,
+        )
+    }
+
     /// Puts a program of the tests into place.
     pub fn put_program(&self, name: &str, from: &Path) -> Outcome {
         self.feed(

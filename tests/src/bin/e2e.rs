@@ -58,6 +58,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
                     tree: arguments.next()?.into(),
                     pamdrive: arguments.next()?.into(),
                     busdrive: arguments.next()?.into(),
+                    faulty: arguments.next()?.into(),
                 });
             }
             _ => return None,
@@ -157,7 +158,12 @@ fn become_root(artifacts: &Artifacts, jobs: &[Job]) -> Result<Tally, Failure> {
         .arg(env::current_exe()?)
         .args(env::args().skip(1))
         .arg("--built")
-        .args([&artifacts.tree, &artifacts.pamdrive, &artifacts.busdrive])
+        .args([
+            &artifacts.tree,
+            &artifacts.pamdrive,
+            &artifacts.busdrive,
+            &artifacts.faulty,
+        ])
         .exec();
     let reason = format!("the beds need root, and sudo does not run ({error})");
     Ok(Tally {

@@ -9,6 +9,7 @@ pub mod enumeration;
 pub mod hygiene;
 pub mod leaving;
 pub mod login;
+pub mod panics;
 pub mod passwd;
 pub mod polkit;
 pub mod profile;
@@ -106,6 +107,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         leaving::CASES,
         store::CASES,
         enumeration::CASES,
+        panics::CASES,
         vectors::CASES,
         hygiene::CASES,
     ]
