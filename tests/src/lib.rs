@@ -8,6 +8,7 @@ pub mod cases;
 pub mod failure;
 pub mod host;
 pub mod interface;
+pub mod mmdb;
 pub mod pty;
 pub mod runner;
 pub mod ssh;
