@@ -72,7 +72,7 @@ fn main() -> ExitCode {
         eprint!("{USAGE}");
         return ExitCode::from(2);
     };
-    let jobs = selected(&options);
+    let jobs = selected(&options, env::var_os("MFA_PROVE").is_some());
     if options.list {
         for job in jobs {
             println!("{}", job.name());
@@ -98,13 +98,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn selected(options: &Options) -> Vec<Job> {
+fn selected(options: &Options, full: bool) -> Vec<Job> {
     [Kind::Namespaces, Kind::Nspawn]
         .into_iter()
         .filter(|kind| options.bed.is_none_or(|wanted| wanted == *kind))
         .flat_map(|kind| {
             cases::all()
-                .filter(move |case| case.beds.contains(&kind))
+                .filter(move |case| case.beds.contains(&kind) && (full || !case.only_in_full))
                 .map(move |case| Job { case, kind })
         })
         .filter(|job| job.name().contains(&options.filter))
@@ -121,12 +121,17 @@ fn perform(options: Options, jobs: &[Job]) -> Result<Tally, Failure> {
     }
     let mut jobs = jobs.to_vec();
     let (mut rootfs, mut skipped) = (None, 0);
+    let lacking: Vec<Job> = jobs.extract_if(.., |job| lacks(job).is_some()).collect();
+    for job in &lacking {
+        let program = lacks(job).unwrap_or_default();
+        skipped += skip(&[*job], &format!("{program} is not installed"));
+    }
     if jobs.iter().any(on_nspawn) {
         match bed::nspawn::rootfs()? {
             Rootfs::Ready(made) => rootfs = Some(made),
             Rootfs::NoMirror(reason) => {
                 let unmade: Vec<Job> = jobs.extract_if(.., |job| on_nspawn(job)).collect();
-                skipped = skip(&unmade, &reason);
+                skipped += skip(&unmade, &reason);
             }
         }
     }
@@ -137,6 +142,14 @@ fn perform(options: Options, jobs: &[Job]) -> Result<Tally, Failure> {
     let mut tally = runner::run(&Stage { artifacts, rootfs }, &jobs, at_once);
     tally.skipped += skipped;
     Ok(tally)
+}
+
+/// The program that a case needs and this machine has not got.
+fn lacks(job: &Job) -> Option<&'static str> {
+    job.case.program.filter(|program| {
+        let path = env::var_os("PATH").unwrap_or_default();
+        !env::split_paths(&path).any(|directory| directory.join(program).is_file())
+    })
 }
 
 fn on_nspawn(job: &Job) -> bool {

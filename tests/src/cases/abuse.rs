@@ -11,7 +11,7 @@ pub const CASES: &[Case] = &[
         "of 64 identical codes at once exactly one is accepted",
         race,
     )
-    .within(600),
+    .within(3_600),
     Case::new(
         "hostile user names are refused, and none reaches the log raw",
         names,

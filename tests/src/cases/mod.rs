@@ -9,6 +9,7 @@ pub mod enumeration;
 pub mod hygiene;
 pub mod leaving;
 pub mod login;
+pub mod memory;
 pub mod panics;
 pub mod passwd;
 pub mod polkit;
@@ -44,6 +45,10 @@ pub struct Case {
     pub beds: &'static [Kind],
     /// How long it may take once the bed is up.
     pub limit: Duration,
+    /// Only with the full counts (`MFA_PROVE`): it takes long, and what it finds changes seldom.
+    pub only_in_full: bool,
+    /// A program of the bed's without which it is skipped.
+    pub program: Option<&'static str>,
     /// Tries it.
     pub run: fn(&Host) -> Outcome,
 }
@@ -63,6 +68,8 @@ impl Case {
             needs: Needs::Product,
             beds: EVERYWHERE,
             limit: Duration::from_mins(1),
+            only_in_full: false,
+            program: None,
             run,
         }
     }
@@ -78,6 +85,20 @@ impl Case {
     #[must_use]
     pub const fn within(mut self, seconds: u64) -> Self {
         self.limit = Duration::from_secs(seconds);
+        self
+    }
+
+    /// The same with the full counts only.
+    #[must_use]
+    pub const fn only_in_full(mut self) -> Self {
+        self.only_in_full = true;
+        self
+    }
+
+    /// The same where this machine, and so a bed of namespaces, has that program.
+    #[must_use]
+    pub const fn with_program(mut self, name: &'static str) -> Self {
+        self.program = Some(name);
         self
     }
 
@@ -108,6 +129,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         store::CASES,
         enumeration::CASES,
         panics::CASES,
+        memory::CASES,
         vectors::CASES,
         hygiene::CASES,
     ]
