@@ -276,17 +276,17 @@ mod tests {
     fn every_country_has_its_place_and_the_table_is_in_order() {
         assert!(COUNTRIES.is_sorted_by(|a, b| a.0 < b.0));
         for (code, ..) in COUNTRIES {
-            let country = Country::parse(code).unwrap();
+            let country = Country::new(code).unwrap();
             assert_eq!(country.as_str(), code);
             assert!(of(country).is_some_and(|position| position.reach() > 0));
         }
-        assert_eq!(of(Country::parse("ZZ").unwrap()), None);
+        assert_eq!(of(Country::new("ZZ").unwrap()), None);
     }
 
     #[test]
     fn neighbours_are_no_distance_and_antipodes_are() {
         let apart = |a, b| {
-            let place = |code| of(Country::parse(code).unwrap()).unwrap();
+            let place = |code| of(Country::new(code).unwrap()).unwrap();
             place(a).separation(&place(b))
         };
         for (a, b) in [

@@ -139,7 +139,7 @@ impl Database {
 impl Row<'_> {
     fn whereabouts(&self) -> Whereabouts {
         let nested = self.country.as_ref().and_then(|country| country.iso_code);
-        let Some(country) = nested.or(self.country_code).and_then(Country::parse) else {
+        let Some(country) = nested.or(self.country_code).and_then(Country::new) else {
             return Whereabouts::UNKNOWN;
         };
         Whereabouts {

@@ -19,9 +19,9 @@ use std::{
     time::Duration,
 };
 
+pub use place::Position;
+pub use policy::Country;
 use policy::Known;
-
-pub use place::{Country, Position};
 
 use crate::config::{Paths, Purpose, Risk, Trust};
 use database::Database;

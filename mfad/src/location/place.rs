@@ -1,53 +1,7 @@
-//! Countries and positions on the globe. Pure arithmetic; it knows no database.
-
-use std::fmt;
+//! Positions on the globe. Pure arithmetic; it knows no database.
 
 /// Mean radius of the earth (IUGG), in kilometres.
 const EARTH: f64 = 6_371.0;
-
-/// A country by its two letters (ISO 3166-1 alpha-2), upper case.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Country([u8; 2]);
-
-impl Country {
-    /// The country that two ASCII letters name, in either case.
-    pub fn parse(letters: &str) -> Option<Self> {
-        Self::from_bytes(letters.as_bytes())
-    }
-
-    /// The same from its bytes.
-    pub fn from_bytes(letters: &[u8]) -> Option<Self> {
-        let letters: [u8; 2] = letters.try_into().ok()?;
-        let letters = letters.map(|letter| letter.to_ascii_uppercase());
-        letters
-            .iter()
-            .all(u8::is_ascii_uppercase)
-            .then_some(Self(letters))
-    }
-
-    /// Its two letters, upper case.
-    pub fn as_str(&self) -> &str {
-        // Only letters of ASCII get in.
-        std::str::from_utf8(&self.0).unwrap_or("??")
-    }
-
-    /// Its two letters, upper case.
-    pub const fn as_bytes(&self) -> [u8; 2] {
-        self.0
-    }
-}
-
-impl fmt::Display for Country {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl fmt::Debug for Country {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// A point on the globe, and how far from it the truth may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -121,14 +75,6 @@ fn millionths(degrees: f64) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_country_is_two_letters() {
-        assert_eq!(Country::parse("ch").unwrap().as_str(), "CH");
-        for wrong in ["", "C", "CHE", "C1", "é", "C ", "--"] {
-            assert_eq!(Country::parse(wrong), None, "{wrong:?}");
-        }
-    }
 
     #[test]
     fn distances_are_those_of_the_atlas() {

@@ -62,7 +62,7 @@ fn country(database: &Parsed, text: &str) -> Known<Option<Country>> {
 }
 
 fn is(code: &str) -> Known<Option<Country>> {
-    Known::Is(Country::parse(code))
+    Known::Is(Country::new(code))
 }
 
 /// Addresses and their countries in [`v6`]; the first five in [`v4`] too.
@@ -115,7 +115,7 @@ fn both_schemas_are_read() {
     let flat = of(Value::flat("ch"));
     assert_eq!(
         (flat.country, flat.position),
-        (is("CH"), centres::of(Country::parse("CH").unwrap()))
+        (is("CH"), centres::of(Country::new("CH").unwrap()))
     );
     let flat_city = of(Value::Map(vec![
         ("country_code", Value::text("AU")),
@@ -267,7 +267,7 @@ impl Host {
         let file = directory.path().join("places.mmdb");
         let mut risk = crate::config::Settings::defaults("host").risk;
         risk.location_database = Some(file);
-        risk.location_max_age = Duration::from_secs(90 * 86_400);
+        risk.location_max_age = Duration::from_hours(90 * 24);
         let host = Self { directory, risk };
         host.put(&v6(24).write());
         host

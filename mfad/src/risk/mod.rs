@@ -12,101 +12,10 @@ mod signals;
 #[cfg(test)]
 mod tests;
 
+pub use policy::{Level, Signal};
+
 pub use history::{Circumstances, Habit, History, KnownDevice, Mark, Network};
 pub use settings::{HEAVIEST, Settings, Weights};
-
-/// Something unusual about a login.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Signal {
-    /// From a key or seat that no second factor was proven from.
-    NewDevice,
-    /// From a network (/24, /48) that the person has not come from.
-    NewNetwork,
-    /// From a country that the person has not come from.
-    NewCountry,
-    /// Too far from the last place for the time since.
-    ImpossibleTravel,
-    /// At a time of day when the person does not come.
-    UnusualHour,
-    /// Far more often within an hour than the person does.
-    UnusualRate,
-    /// The person's codes have been guessed at.
-    RecentFailuresUser,
-    /// The source has guessed at codes, of anybody.
-    RecentFailuresSource,
-    /// Codes have been guessed at everywhere on this machine.
-    RecentFailuresEverywhere,
-    /// No login for long.
-    Dormant,
-}
-
-impl Signal {
-    /// Every signal, in the order in which they are told.
-    pub const ALL: [Self; 10] = [
-        Self::NewDevice,
-        Self::NewNetwork,
-        Self::NewCountry,
-        Self::ImpossibleTravel,
-        Self::UnusualHour,
-        Self::UnusualRate,
-        Self::RecentFailuresUser,
-        Self::RecentFailuresSource,
-        Self::RecentFailuresEverywhere,
-        Self::Dormant,
-    ];
-
-    /// The word for it in policy, settings and the audit log.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::NewDevice => "new-device",
-            Self::NewNetwork => "new-network",
-            Self::NewCountry => "new-country",
-            Self::ImpossibleTravel => "impossible-travel",
-            Self::UnusualHour => "unusual-hour",
-            Self::UnusualRate => "unusual-rate",
-            Self::RecentFailuresUser => "recent-failures-user",
-            Self::RecentFailuresSource => "recent-failures-source",
-            Self::RecentFailuresEverywhere => "recent-failures-everywhere",
-            Self::Dormant => "dormant",
-        }
-    }
-
-    /// Whether it compares with the person's own logins, and so needs [`Settings::learn`] of them.
-    pub const fn is_learned(self) -> bool {
-        !matches!(
-            self,
-            Self::RecentFailuresUser
-                | Self::RecentFailuresSource
-                | Self::RecentFailuresEverywhere
-                | Self::Dormant
-        )
-    }
-}
-
-/// How unusual a login is, all in all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Level {
-    /// Below [`Settings::low`].
-    None,
-    /// At least [`Settings::low`].
-    Low,
-    /// At least [`Settings::medium`].
-    Medium,
-    /// At least [`Settings::high`].
-    High,
-}
-
-impl Level {
-    /// The word for it in policy and the audit log.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-        }
-    }
-}
 
 /// Failed answers of late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -17,7 +17,7 @@ pub(super) struct Case<'a> {
 impl Case<'_> {
     /// Why the signal fires; `None` if it does not.
     pub(super) fn why(&self, signal: Signal) -> Option<String> {
-        if signal.is_learned() && self.history.habit.logins(self.since()) < self.settings.learn {
+        if is_learned(signal) && self.history.habit.logins(self.since()) < self.settings.learn {
             return None;
         }
         let of_late = self.failures;
@@ -110,6 +110,17 @@ impl Case<'_> {
         let idle = self.now.saturating_sub(self.history.last_login?);
         (idle >= self.settings.dormant).then(|| format!("no login for {} days", idle / DAY))
     }
+}
+
+/// Whether a signal compares with the person's own logins, and so needs [`Settings::learn`] of them.
+pub(super) const fn is_learned(signal: Signal) -> bool {
+    !matches!(
+        signal,
+        Signal::RecentFailuresUser
+            | Signal::RecentFailuresSource
+            | Signal::RecentFailuresEverywhere
+            | Signal::Dormant
+    )
 }
 
 fn reached(failures: u32, enough: u32, whose: &str) -> Option<String> {

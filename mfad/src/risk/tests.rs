@@ -21,7 +21,7 @@ fn zurich() -> Option<Position> {
 pub(super) fn usual() -> Circumstances {
     Circumstances {
         network: Some(Network::of(address("198.51.100.7"))),
-        country: Country::parse("CH"),
+        country: Country::new("CH"),
         position: zurich(),
         device: Some(Mark::of("ssh-key", "SHA256:a")),
     }
@@ -74,7 +74,7 @@ fn a_usual_login_is_no_risk() {
 fn a_new_account_is_no_risk_until_there_is_something_to_compare_with() {
     let elsewhere = Circumstances {
         network: Some(Network::of(address("2001:db8::1"))),
-        country: Country::parse("AU"),
+        country: Country::new("AU"),
         position: Position::of(-33.9, 151.2, 50),
         device: Some(Mark::of("ssh-key", "SHA256:b")),
     };
@@ -135,7 +135,7 @@ fn a_network_is_a_slash_24_or_a_slash_48() {
 #[test]
 fn a_country_is_new_only_if_some_are_known() {
     let abroad = Circumstances {
-        country: Country::parse("LI"),
+        country: Country::new("LI"),
         ..usual()
     };
     let mut known = history(30);

@@ -1,54 +1,13 @@
 //! Remembered devices and proofs of login sessions, as values. What makes a device one, and a session one, is said here;
 //! which of them suffice for what is the policy's.
 
+pub use policy::Bind as BindKind;
 use sha2::{Digest as _, Sha256};
 
 /// Most remembered devices of one person.
 pub const MOST_DEVICES: u32 = 32;
 /// Longest label of a device, in bytes.
 pub const LONGEST_LABEL: usize = 512;
-
-/// What a device can be bound to. In the order in which labels tell it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum BindKind {
-    /// Fingerprint of the key that sshd has verified.
-    SshKey,
-    /// Network address: an IPv4 one, or the /64 of an IPv6 one.
-    Address,
-    /// PAM service.
-    Service,
-    /// Terminal.
-    Tty,
-    /// A seat of this machine.
-    Seat,
-}
-
-impl BindKind {
-    /// Every kind.
-    pub const ALL: [Self; 5] = [
-        Self::SshKey,
-        Self::Address,
-        Self::Service,
-        Self::Tty,
-        Self::Seat,
-    ];
-
-    /// The word for it in policy and labels.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::SshKey => "ssh-key",
-            Self::Address => "address",
-            Self::Service => "service",
-            Self::Tty => "tty",
-            Self::Seat => "seat",
-        }
-    }
-
-    /// The kind that `word` names.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.word() == word)
-    }
-}
 
 /// What a remembered device is bound to: one value for each of some kinds. All of them must come back.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

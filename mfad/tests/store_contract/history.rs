@@ -21,7 +21,7 @@ fn address(third: u8) -> IpAddr {
 fn circumstances(third: u8) -> Circumstances {
     Circumstances {
         network: Some(Network::of(address(third))),
-        country: Country::parse("CH"),
+        country: Country::new("CH"),
         position: Position::of(47.0, 8.0, 50),
         device: Some(Mark::of("ssh-key", "SHA256:a")),
     }
@@ -67,7 +67,7 @@ pub(crate) async fn a_login_is_recalled(store: Arc<dyn Store>) {
     .await;
     let history = recall(&*store, &alice, at(61)).await.history;
     assert_eq!(history.networks, [Network::of(address(1))]);
-    assert_eq!(history.countries, [Country::parse("CH").unwrap()]);
+    assert_eq!(history.countries, [Country::new("CH").unwrap()]);
     assert!(history.knows(Mark::of("ssh-key", "SHA256:a")));
     assert_eq!(history.habit.logins(START), 1);
     assert_eq!(
@@ -242,7 +242,7 @@ pub(crate) async fn what_was_learned_is_not_new_any_more(store: Arc<dyn Store>) 
     }
     let elsewhere = Circumstances {
         network: Some(Network::of("2001:db8:1::1".parse().unwrap())),
-        country: Country::parse("AU"),
+        country: Country::new("AU"),
         position: Position::of(-33.0, 151.0, 50),
         device: Some(Mark::of("ssh-key", "SHA256:b")),
     };

@@ -47,11 +47,14 @@ pub(super) fn note(tx: &mut Tx<'_>, login: &Login, times: u32) -> rusqlite::Resu
     }
     let known = &login.circumstances;
     let network = known.network.as_ref().map(Network::as_bytes);
-    let country = known.country.map(|country| country.as_bytes());
+    let country = known
+        .country
+        .as_ref()
+        .map(|country| country.as_str().as_bytes());
     let device = known.device.map(|device| device.0);
     for (kind, value) in [
         (NETWORK, network),
-        (COUNTRY, country.as_ref().map(<[u8; 2]>::as_slice)),
+        (COUNTRY, country),
         (DEVICE, device.as_ref().map(<[u8; 32]>::as_slice)),
     ] {
         if let Some(value) = value {
@@ -105,13 +108,12 @@ pub(super) fn recall(
     now: Now,
 ) -> rusqlite::Result<Result<Recollection, StoreError>> {
     let sql = "SELECT last_login, last_mfa FROM person WHERE id = ?1 AND id > 0";
-    let dates = connection
+    let dates: Option<(Option<i64>, Option<i64>)> = connection
         .prepare_cached(sql)?
         .query_row([person], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    let Some((last_login, last_mfa)) = dates else {
-        return Ok(Err(StoreError::NotFound));
-    };
+    // Nobody is looked up like anybody, so that time tells nothing.
+    let (last_login, last_mfa) = dates.unwrap_or_default();
     let mut history = History {
         habit: habit(connection, person)?,
         last_login,
@@ -127,7 +129,9 @@ pub(super) fn recall(
         let (kind, value) = (row.get(0)?, row.get_ref(1)?.as_blob()?);
         match kind {
             NETWORK => history.networks.extend(Network::from_bytes(value)),
-            COUNTRY => history.countries.extend(Country::from_bytes(value)),
+            COUNTRY => history
+                .countries
+                .extend(std::str::from_utf8(value).ok().and_then(Country::new)),
             DEVICE => {
                 let proven = row.get(2)?;
                 let mark = value.try_into().map(Mark).ok();
@@ -139,7 +143,9 @@ pub(super) fn recall(
         }
     }
     let failures = failures(connection, options, person, place, now)?;
-    Ok(failures.map(|failures| Recollection { history, failures }))
+    Ok(dates
+        .map_or(Err(StoreError::NotFound), |_| failures)
+        .map(|failures| Recollection { history, failures }))
 }
 
 /// A habit that cannot be read is none: it is learned anew.
