@@ -29,7 +29,7 @@ use crate::{
     config::{Paths, read_key},
     core::Core,
     engine::Engine,
-    privilege,
+    privilege, rotation,
     store::{seal::Keyring, sqlite::SqliteStore},
 };
 
@@ -129,6 +129,7 @@ async fn serve(
         first,
         Arc::clone(&bus),
     ));
+    tokio::spawn(rotation::run(Arc::clone(&core)));
     let _no_manager = sd_notify::notify(&[NotifyState::Ready]);
     wait_for_the_end(&core, managed, signals).await;
     let _no_manager = sd_notify::notify(&[NotifyState::Stopping]);

@@ -21,6 +21,7 @@ pub mod people;
 mod privilege;
 pub mod qr;
 pub mod risk;
+pub mod rotation;
 pub mod session;
 pub mod store;
 pub mod throttle;

@@ -1,9 +1,9 @@
 //! The program: arguments and exit code. What it does is in the library.
 
 use std::{
-    fs::OpenOptions,
-    io::Write as _,
-    os::unix::fs::OpenOptionsExt as _,
+    fs::{File, OpenOptions},
+    io::{Read as _, Write as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -14,16 +14,19 @@ use mfad::{
     store::seal::Keyring,
 };
 use mfad_protocol::names;
+use zeroize::Zeroizing;
 
 const USAGE: &str = "\
 mfad: the daemon behind pam_mfa. systemd or the system bus starts it; nobody else needs to.
 
 Usage: mfad [--root DIR] [--bus SOCKET]
        mfad --make-key FILE
+       mfad --add-key FILE
 
   --root DIR       look for etc/mfa, var/lib/mfa, run/mfad and usr/lib/mfa below DIR (for tests)
   --bus SOCKET     the system bus's socket [/run/dbus/system_bus_socket]
   --make-key FILE  write a new sealing key to FILE (mode 0600), which must not exist yet
+  --add-key FILE   append a new sealing key to FILE: after a restart it seals, and all that is sealed is sealed anew
   --version        print the version
   --help           print this
 ";
@@ -54,6 +57,7 @@ fn act(arguments: &[String]) -> Outcome {
             Ok(())
         }
         ["--make-key", file] => make_key(Path::new(file)).map_err(|message| (1, message)),
+        ["--add-key", file] => add_key(Path::new(file)).map_err(|message| (1, message)),
         words => daemon::run(options(words)?).map_err(|error| (1, error.to_string())),
     }
 }
@@ -96,4 +100,46 @@ fn make_key(file: &Path) -> Result<(), String> {
         .write_all(text.as_bytes())
         .and_then(|()| written.sync_all());
     kept.map_err(|error| format!("{shown} could not be written: {error}"))
+}
+
+/// Appends a key. The file is replaced in one step: half a key file would lock everybody out.
+fn add_key(file: &Path) -> Result<(), String> {
+    let shown = file.display();
+    let unread = |error: std::io::Error| format!("{shown} could not be read: {error}");
+    let mut reading = OpenOptions::new();
+    let mut old = reading
+        .read(true)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(file)
+        .map_err(unread)?;
+    let owner = old.metadata().map_err(unread)?;
+    let mut text = Zeroizing::new(String::new());
+    old.read_to_string(&mut text).map_err(unread)?;
+    let keys = Keyring::parse(text.as_bytes()).map_err(|error| format!("{shown}: {error}"))?;
+    let line = keys
+        .generate_successor()
+        .map_err(|error| format!("{shown}: {error}"))?;
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    let beside = PathBuf::from(format!("{shown}.new"));
+    let replace = || {
+        let mut new = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&beside)?;
+        fchown(&new, Some(owner.uid()), Some(owner.gid()))?;
+        new.write_all(text.as_bytes())?;
+        new.write_all(line.as_bytes())?;
+        new.sync_all()?;
+        std::fs::rename(&beside, file)?;
+        let directory = file
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
+        File::open(directory.unwrap_or_else(|| Path::new(".")))?.sync_all()
+    };
+    replace().map_err(|error: std::io::Error| {
+        format!("{} could not be put in place: {error}", beside.display())
+    })
 }

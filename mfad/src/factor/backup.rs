@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::{FactorError, answer::BACKUP_LENGTH};
 use crate::store::{
     Credential, Guess, Kind, Match, Standing,
-    seal::{Identity, Keyring},
+    seal::{self, Identity, Keyring},
 };
 
 /// Codes in a set.
@@ -20,7 +20,9 @@ pub const COUNT: usize = 10;
 /// RFC 4648 base32: no 0, 1, 8 or 9 to be misread.
 const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 const SALT_LENGTH: usize = 16;
-const RECORD_VERSION: u8 = 1;
+/// A record that names the key whose pepper keys the digests, and one that carries the pepper itself.
+const NAMES_KEY: u8 = 1;
+const CARRIES_PEPPER: u8 = 2;
 /// Argon2id with 19 MiB and two passes (OWASP's minimum): about 35 ms, against codes that hold 80 bits anyway.
 const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
@@ -28,8 +30,17 @@ const PASSES: u32 = 2;
 /// What a set's sealed record holds.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Set {
-    pepper: u8,
+    pepper: Pepper,
     salt: [u8; SALT_LENGTH],
+}
+
+/// What keys a set's digests beside its codes.
+#[derive(Clone, PartialEq, Eq)]
+enum Pepper {
+    /// That of this key of the key file.
+    OfKey(u8),
+    /// That of a key which may be gone.
+    Carried(Zeroizing<[u8; 32]>),
 }
 
 /// Codes as shown to their owner, once.
@@ -41,7 +52,7 @@ impl Set {
         let mut salt = [0; SALT_LENGTH];
         getrandom::fill(&mut salt).map_err(|_| FactorError::Randomness)?;
         let set = Self {
-            pepper: keyring.newest(),
+            pepper: Pepper::OfKey(keyring.newest()),
             salt,
         };
         let mut codes = Zeroizing::new(Vec::with_capacity(COUNT));
@@ -57,14 +68,21 @@ impl Set {
     /// A set that nobody holds a code of.
     pub fn decoy(keyring: &Keyring) -> Self {
         Self {
-            pepper: keyring.newest(),
+            pepper: Pepper::OfKey(keyring.newest()),
             salt: [0; SALT_LENGTH],
         }
     }
 
     /// Seals the record for the store.
     pub fn seal(&self, keyring: &Keyring, identity: &Identity) -> Result<Vec<u8>, FactorError> {
-        let mut record = Zeroizing::new(vec![RECORD_VERSION, self.pepper]);
+        let mut record = Zeroizing::new(Vec::with_capacity(1 + 32 + SALT_LENGTH));
+        match &self.pepper {
+            Pepper::OfKey(number) => record.extend_from_slice(&[NAMES_KEY, *number]),
+            Pepper::Carried(pepper) => {
+                record.push(CARRIES_PEPPER);
+                record.extend_from_slice(pepper.as_ref());
+            }
+        }
         record.extend_from_slice(&self.salt);
         keyring
             .seal(identity, &record)
@@ -80,13 +98,29 @@ impl Set {
         let record = keyring
             .open(identity, sealed)
             .map_err(|error| FactorError::Key(error.to_string()))?;
-        let [RECORD_VERSION, pepper, salt @ ..] = record.as_slice() else {
-            return Err(FactorError::Record);
+        let (pepper, salt) = match record.as_slice() {
+            [NAMES_KEY, number, salt @ ..] => (Pepper::OfKey(*number), salt),
+            [CARRIES_PEPPER, rest @ ..] => {
+                let (pepper, salt) = rest.split_first_chunk().ok_or(FactorError::Record)?;
+                (Pepper::Carried(Zeroizing::new(*pepper)), salt)
+            }
+            _ => return Err(FactorError::Record),
         };
         let salt = salt.try_into().map_err(|_| FactorError::Record)?;
+        Ok(Self { pepper, salt })
+    }
+
+    /// The same set, whose record needs no key but the one that seals it.
+    pub fn carrying_its_pepper(self, keyring: &Keyring) -> Result<Self, FactorError> {
+        let Pepper::OfKey(number) = self.pepper else {
+            return Ok(self);
+        };
+        let pepper = keyring
+            .pepper_to_carry(number)
+            .ok_or_else(|| key_gone(number))?;
         Ok(Self {
-            pepper: *pepper,
-            salt,
+            pepper: Pepper::Carried(pepper),
+            ..self
         })
     }
 
@@ -99,10 +133,19 @@ impl Set {
         Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
             .hash_password_into(code.as_bytes(), &self.salt, hash.as_mut())
             .map_err(|_| FactorError::Record)?;
-        keyring.pepper(self.pepper, hash.as_ref()).ok_or_else(|| {
-            FactorError::Key(format!("key {} of the backup codes is gone", self.pepper))
-        })
+        match &self.pepper {
+            Pepper::OfKey(number) => keyring
+                .pepper(*number, hash.as_ref())
+                .ok_or_else(|| key_gone(*number)),
+            Pepper::Carried(pepper) => {
+                seal::keyed(pepper, hash.as_ref()).ok_or(FactorError::Record)
+            }
+        }
     }
+}
+
+fn key_gone(number: u8) -> FactorError {
+    FactorError::Key(format!("key {number} of the backup codes is gone"))
 }
 
 /// A code grouped for reading and typing: `ABCD-EFGH-IJKL-MNOP`.

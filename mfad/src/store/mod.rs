@@ -229,6 +229,25 @@ pub trait Store: Send + Sync {
         limit: u32,
     ) -> Answer<'a, Vec<Person>>;
 
+    /// At most `limit` people of any realm whose ids are greater than `after`, in the order of their ids.
+    fn people_after(&self, after: PersonId, limit: u32) -> Answer<'_, Vec<Person>>;
+
+    /// Puts another seal of the same secret in the place of `old`, whatever else of the credential has changed meanwhile;
+    /// `false` if `old` is no longer there.
+    fn reseal(
+        &self,
+        person: PersonId,
+        credential: CredentialId,
+        old: Vec<u8>,
+        new: Vec<u8>,
+    ) -> Answer<'_, bool>;
+
+    /// The number of the key with which all records were known to be sealed when that was last noted.
+    fn sealed_with(&self) -> Answer<'_, Option<u8>>;
+
+    /// Notes it. Whoever seals with another key from then on must note that again.
+    fn note_sealed_with(&self, key: u8, record: Record) -> Answer<'_, ()>;
+
     /// How many people have a credential in use.
     fn count_enrolled(&self) -> Answer<'_, u64>;
 

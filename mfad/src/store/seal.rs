@@ -2,10 +2,10 @@
 //! writes a key anywhere but into the content of a new key file.
 //!
 //! A key file is text, one key a line: `mfad-key 1 <64 hexadecimal digits>`, where the number (0 to 255) names the key
-//! in what it seals. The last line seals, every line opens: to rotate, append a line; to retire a key, wait until
-//! nothing sealed with it is left. Backup-code digests are keyed with a pepper derived from the same keys; the number
-//! of theirs stands inside their set's sealed record (see `factor::backup`), so that sealing that record again with
-//! a newer key does not orphan the digests.
+//! in what it seals. The last line seals, every line opens: to rotate, append a line; `rotation` then seals every record
+//! again, after which the older lines can go. Backup-code digests are keyed with a pepper derived from the same keys. The
+//! number of theirs, or once it was sealed again the pepper itself, stands inside their set's sealed record (see
+//! `factor::backup`): digests cannot be made again without the codes.
 
 use std::fmt;
 
@@ -186,20 +186,15 @@ impl Keyring {
 
     /// The content of a new key file, with one new key.
     pub fn generate_file() -> Result<Zeroizing<String>, SealError> {
-        let mut secret = Zeroizing::new([0_u8; 32]);
-        getrandom::fill(secret.as_mut()).map_err(|_| SealError::Randomness)?;
-        let mut file = Zeroizing::new(String::with_capacity(FORMAT.len() + 80));
-        file.push_str(FORMAT);
-        file.push(' ');
-        file.push_str(&FIRST_KEY.to_string());
-        file.push(' ');
-        for byte in secret.iter() {
-            for nibble in [byte >> 4, byte & 0xF] {
-                file.push(char::from_digit(nibble.into(), 16).ok_or(SealError::Randomness)?);
-            }
-        }
-        file.push('\n');
-        Ok(file)
+        generate_line(FIRST_KEY)
+    }
+
+    /// A new key's line, to be appended to the file of these keys: it will seal, and they will open.
+    pub fn generate_successor(&self) -> Result<Zeroizing<String>, SealError> {
+        let number = (1..=u8::MAX)
+            .map(|ahead| self.newest().wrapping_add(ahead))
+            .find(|number| self.key(*number).is_none());
+        generate_line(number.ok_or(SealError::KeyFile(0, "it holds a key of every number"))?)
     }
 
     /// Number of the key that seals.
@@ -260,9 +255,19 @@ impl Keyring {
         mac(&self.key(number)?.pepper, message)
     }
 
+    /// The pepper of key `number` itself, to be sealed together with the salt of the digests that it keys.
+    pub fn pepper_to_carry(&self, number: u8) -> Option<Zeroizing<[u8; 32]>> {
+        Some(Zeroizing::new(self.key(number)?.pepper))
+    }
+
     fn key(&self, number: u8) -> Option<&Key> {
         self.keys.iter().find(|key| key.number == number)
     }
+}
+
+/// `message` keyed with a pepper that was carried along.
+pub fn keyed(pepper: &[u8; 32], message: &[u8]) -> Option<[u8; 32]> {
+    mac(pepper, message)
 }
 
 /// Number of the key that `sealed` needs, if it is a sealed record: for `doctor` and for retiring a key.
@@ -271,6 +276,23 @@ pub fn key_of(sealed: &[u8]) -> Option<u8> {
         [LAYOUT, number, ..] => Some(*number),
         _ => None,
     }
+}
+
+fn generate_line(number: u8) -> Result<Zeroizing<String>, SealError> {
+    let mut secret = Zeroizing::new([0_u8; 32]);
+    getrandom::fill(secret.as_mut()).map_err(|_| SealError::Randomness)?;
+    let mut file = Zeroizing::new(String::with_capacity(FORMAT.len() + 80));
+    file.push_str(FORMAT);
+    file.push(' ');
+    file.push_str(&number.to_string());
+    file.push(' ');
+    for byte in secret.iter() {
+        for nibble in [byte >> 4, byte & 0xF] {
+            file.push(char::from_digit(nibble.into(), 16).ok_or(SealError::Randomness)?);
+        }
+    }
+    file.push('\n');
+    Ok(file)
 }
 
 fn parse_line(line: &str) -> Result<Key, &'static str> {

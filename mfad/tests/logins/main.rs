@@ -5,6 +5,7 @@
 mod dialogues;
 mod guessing;
 mod phases;
+mod rotation;
 mod support;
 mod unenrolled;
 

@@ -1,8 +1,11 @@
 //! An engine on a store of its own, with a clock that a test can set.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use mfad::{
@@ -47,7 +50,7 @@ impl Clock for TestClock {
 pub(crate) struct Bench {
     pub(crate) engine: Engine,
     pub(crate) clock: Arc<TestClock>,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Bench {
@@ -58,25 +61,21 @@ impl Bench {
             .permissions(private)
             .tempdir()
             .unwrap();
-        let loaded = loaded(text, |_| ());
-        let options = loaded.settings.store_options();
-        let store = SqliteStore::open(&directory.path().join("mfa.db"), options).unwrap();
-        let keyring = Keyring::parse(Keyring::generate_file().unwrap().as_bytes()).unwrap();
         let clock = Arc::new(TestClock(AtomicI64::new(START)));
-        let trail = Trail::to("/nonexistent/log");
-        let engine = Engine::new(
-            loaded,
-            Arc::new(store),
-            Arc::new(keyring),
-            Arc::<TestClock>::clone(&clock),
-            trail,
-        )
-        .unwrap();
+        let keys = Keyring::generate_file().unwrap();
+        let engine = engine(directory.path(), text, &keys, &clock);
         Self {
             engine,
             clock,
-            _directory: directory,
+            directory,
         }
+    }
+
+    /// The same after a restart with another key file.
+    pub(crate) fn restarted_with(self, text: &str, keys: &str) -> Self {
+        drop(self.engine);
+        let engine = engine(self.directory.path(), text, keys, &self.clock);
+        Self { engine, ..self }
     }
 
     /// Enrolls TOTP for somebody as an administrator would, and gives the secret's generator.
@@ -104,6 +103,22 @@ impl Bench {
             .respond(&caller, &session, vec![answer.as_bytes().to_vec()])
             .await
     }
+}
+
+fn engine(directory: &Path, text: &str, keys: &str, clock: &Arc<TestClock>) -> Engine {
+    let loaded = loaded(text, |_| ());
+    let options = loaded.settings.store_options();
+    let store = SqliteStore::open(&directory.join("mfa.db"), options).unwrap();
+    let keyring = Keyring::parse(keys.as_bytes()).unwrap();
+    let trail = Trail::to("/nonexistent/log");
+    Engine::new(
+        loaded,
+        Arc::new(store),
+        Arc::new(keyring),
+        Arc::<TestClock>::clone(clock),
+        trail,
+    )
+    .unwrap()
 }
 
 /// A configuration with this policy and the default settings, edited.

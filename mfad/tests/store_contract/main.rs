@@ -13,6 +13,7 @@ mod lanes;
 mod lifetimes;
 mod people;
 mod rig;
+mod seals;
 mod trust;
 
 use std::{future::Future, os::unix::fs::PermissionsExt, pin::Pin, sync::Arc};
@@ -97,6 +98,11 @@ contract! {
         what_was_learned_is_not_new_any_more,
         failures_are_recalled_of_person_source_and_everybody,
         nobody_has_no_history,
+    }
+    seals::{
+        a_seal_is_replaced_only_where_it_still_is,
+        people_are_walked_in_the_order_of_their_ids,
+        the_key_of_all_records_is_noted,
     }
     trust::{
         a_remembered_device_is_found_until_it_expires,

@@ -19,6 +19,10 @@ pub const CASES: &[Case] = &[
     ),
     Case::new("logins go on while the bus is down", no_bus),
     Case::new("a code used before a kill -9 is refused after it", durable),
+    Case::new(
+        "another sealing key takes over, and the old one can go",
+        another_key,
+    ),
     Case::new("a broken policy never replaces a good one", broken_policy),
     Case::new("cron runs an enrolled user's job without a code", cron).within(100),
     Case::new("pamtester is let in with a right code", pamtester),
@@ -102,6 +106,19 @@ fn durable(host: &Host) -> Outcome {
     host.ok("pkill -KILL -x mfad")?;
     host.ssh_refused(&alice, "", &[(CODE, &code)])?;
     host.ssh_in(&alice, "", &[(CODE, &totp.code(0)?)])
+}
+
+fn another_key(host: &Host) -> Outcome {
+    host.use_stack("sshd-key")?;
+    let (alice, totp) = host.enrolled("alice")?;
+    host.ssh_in(&alice, "", &[(CODE, &totp.code(-1)?)])?;
+    host.ok("/usr/libexec/mfa/mfad --add-key /etc/mfa/mfad.key; [ \"$(stat -c %U:%a /etc/mfa/mfad.key)\" = root:600 ]")?;
+    host.stop_daemon()?;
+    host.ssh_in(&alice, "", &[(CODE, &totp.code(0)?)])?;
+    host.ok("for i in $(seq 100); do mfactl audit | grep -q resealed && exit; sleep 0.1; done; mfactl audit; exit 1")?;
+    host.ok("sed -i '/^mfad-key 1 /d' /etc/mfa/mfad.key")?;
+    host.stop_daemon()?;
+    host.ssh_in(&alice, "", &[(CODE, &totp.code(1)?)])
 }
 
 fn broken_policy(host: &Host) -> Outcome {

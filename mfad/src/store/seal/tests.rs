@@ -104,6 +104,18 @@ fn keys_rotate_the_last_seals_and_all_open() {
 }
 
 #[test]
+fn a_successor_has_a_number_of_its_own_and_seals() {
+    let file = Keyring::generate_file().unwrap();
+    let old = Keyring::parse(file.as_bytes()).unwrap();
+    let line = old.generate_successor().unwrap();
+    let both = Keyring::parse(format!("{}{}", *file, *line).as_bytes()).unwrap();
+    assert_eq!((old.newest(), both.newest()), (1, 2));
+    // At the end of the numbers it begins again, past those that are taken.
+    let line = keyring(&[(0, 0xAA), (255, 0xBB)]).generate_successor();
+    assert!(line.unwrap().starts_with("mfad-key 1 "));
+}
+
+#[test]
 fn another_key_of_the_same_number_is_told_from_a_missing_one() {
     let sealed = keyring(&[(1, 0xAA)])
         .seal(&identity("alice"), b"x")

@@ -10,6 +10,7 @@ mod migrations;
 mod people;
 mod rows;
 mod schema;
+mod seals;
 mod trail;
 mod trust;
 mod wishes;
@@ -153,6 +154,29 @@ impl Store for SqliteStore {
         Box::pin(async move {
             self.read(|connection| rows::list(connection, realm, after, limit.min(MOST_LISTED)))
         })
+    }
+
+    fn people_after(&self, after: PersonId, limit: u32) -> Answer<'_, Vec<Person>> {
+        let limit = limit.min(MOST_LISTED);
+        Box::pin(async move { self.read(|connection| seals::people(connection, after, limit)) })
+    }
+
+    fn reseal(
+        &self,
+        person: PersonId,
+        credential: CredentialId,
+        old: Vec<u8>,
+        new: Vec<u8>,
+    ) -> Answer<'_, bool> {
+        self.write(move |tx| seals::replace(tx, person, credential, &old, &new).map(Ok))
+    }
+
+    fn sealed_with(&self) -> Answer<'_, Option<u8>> {
+        Box::pin(async move { self.read(seals::noted) })
+    }
+
+    fn note_sealed_with(&self, key: u8, record: Record) -> Answer<'_, ()> {
+        self.write(move |tx| seals::note(tx, key, &record).map(Ok))
     }
 
     fn count_enrolled(&self) -> Answer<'_, u64> {

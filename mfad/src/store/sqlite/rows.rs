@@ -42,6 +42,19 @@ pub(super) fn list(
     people.map(|person| complete(connection, person?)).collect()
 }
 
+/// People after `after`, by id.
+pub(super) fn after(
+    connection: &Connection,
+    after: i64,
+    limit: u32,
+) -> rusqlite::Result<Vec<Person>> {
+    let sql = "SELECT id, realm, name, uid, last_login, failures_since, last_mfa, preferred, \
+               (SELECT text FROM requirement WHERE person = id) FROM person WHERE id > ?1 ORDER BY id LIMIT ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    let people = statement.query_map(params![after, limit], person_of)?;
+    people.map(|person| complete(connection, person?)).collect()
+}
+
 /// How many people have a credential in use: kept, never counted.
 pub(super) fn enrolled(connection: &Connection) -> rusqlite::Result<u64> {
     let sql = "SELECT value FROM counter WHERE name = 'enrolled'";
