@@ -117,7 +117,7 @@ define put-module
 endef
 
 # Files that name the daemon's path, which PREFIX moves.
-put-with-path = sed 's|/usr/libexec/mfa|$(LIBEXECDIR)|g' $(1) > $(DESTDIR)$(2) && chmod 0644 $(DESTDIR)$(2)
+put-with-path = sed 's|/usr/libexec/mfa|$(LIBEXECDIR)|g; s|/usr/bin/mfactl|$(BINDIR)/mfactl|g' $(1) > $(DESTDIR)$(2) && chmod 0644 $(DESTDIR)$(2)
 
 # Files to copy to /etc/mfa; the vendor's policy is no example, it is in force.
 EXAMPLES = $(filter-out %/vendor.toml,$(wildcard packaging/policy/*.toml))
@@ -135,7 +135,9 @@ install: built
 	install -m 0755 $(MFACTL) $(DESTDIR)$(BINDIR)/mfactl
 	$(put-module)
 	$(call put-with-path,packaging/systemd/mfad.service,$(UNITDIR)/mfad.service)
-	install -m 0644 packaging/systemd/mfad.socket packaging/systemd/mfad-user.socket $(DESTDIR)$(UNITDIR)
+	$(call put-with-path,packaging/systemd/mfa-pam-undo.service,$(UNITDIR)/mfa-pam-undo.service)
+	install -m 0644 packaging/systemd/mfad.socket packaging/systemd/mfad-user.socket \
+	    packaging/systemd/mfa-pam-undo.timer $(DESTDIR)$(UNITDIR)
 	install -m 0644 packaging/sysusers/mfad.conf $(DESTDIR)/usr/lib/sysusers.d/mfad.conf
 	install -m 0644 packaging/tmpfiles/mfad.conf $(DESTDIR)/usr/lib/tmpfiles.d/mfad.conf
 	install -m 0644 packaging/dbus/org.mfad.Mfad1.conf $(DESTDIR)/usr/share/dbus-1/system.d
@@ -164,6 +166,7 @@ ifeq ($(DESTDIR),)
 endif
 	rm -f $(addprefix $(DESTDIR),$(PAMDIR)/pam_mfa.so $(BINDIR)/mfactl $(LIBEXECDIR)/mfad \
 	    $(VENDORDIR)/policy.toml $(UNITDIR)/mfad.service $(UNITDIR)/mfad.socket $(UNITDIR)/mfad-user.socket \
+	    $(UNITDIR)/mfa-pam-undo.service $(UNITDIR)/mfa-pam-undo.timer \
 	    /usr/lib/sysusers.d/mfad.conf /usr/lib/tmpfiles.d/mfad.conf \
 	    /usr/share/dbus-1/system.d/org.mfad.Mfad1.conf \
 	    /usr/share/dbus-1/system-services/org.mfad.Mfad1.service \

@@ -6,6 +6,7 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use mfad_protocol::EnrollmentOptions;
 
 use crate::failure::Failure;
+use crate::pam::install::Choice;
 
 /// Everything that can be asked.
 #[derive(Debug, Parser)]
@@ -199,6 +200,55 @@ Match blocks) and sudoers. Each finding says where, how it is used, and what to 
   note    good to know
 It needs no daemon and changes nothing. See mfactl(1).")]
     Check,
+    /// Put stacks that ask for a code into place; they go back unless a new login confirms them
+    #[command(after_help = "\
+Shows what would change. With --apply it is done, and undone after --minutes unless somebody who logged in
+anew, with a code, says `mfactl pam confirm`. Refused while no administrator could get in, while the new
+stacks would leave a way around, while sshd does not take its configuration, and while an earlier one waits.
+Examples:
+  sudo mfactl pam install sudo                       shows the difference
+  sudo mfactl pam install sudo --apply
+  sudo mfactl pam install sshd --sshd key --apply    sshd_config first: see docs/install.md")]
+    Install(InstallArgs),
+    /// Keep what was installed; from a new login
+    Confirm {
+        /// Do not ask for a login by this service; at least one must have been tried
+        #[arg(long, value_name = "SERVICE")]
+        untried: Vec<String>,
+    },
+    /// Put the stacks from before back
+    Rollback(RollbackArgs),
+}
+
+/// Which stacks, and for how long they are on trial.
+#[derive(Debug, Args)]
+pub struct InstallArgs {
+    /// sshd, sudo (with sudo-i), su, login, passwd
+    #[arg(required = true, value_name = "SERVICE")]
+    pub services: Vec<String>,
+    /// What sshd asks for before the code
+    #[arg(long, value_enum)]
+    pub sshd: Option<Choice>,
+    /// Do it
+    #[arg(long)]
+    pub apply: bool,
+    /// Minutes until it is undone, 1 to 1440
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1440))]
+    pub minutes: u32,
+}
+
+/// How to put the old stacks back.
+#[derive(Debug, Args)]
+pub struct RollbackArgs {
+    /// Also over files that were edited since
+    #[arg(long)]
+    pub force: bool,
+    /// Only if its time is over; for mfa-pam-undo.service
+    #[arg(long)]
+    pub overdue: bool,
+    /// Wait until its time is over; for machines without systemd
+    #[arg(long, hide = true, conflicts_with = "overdue")]
+    pub when_due: bool,
 }
 
 /// What to enroll, and how to show it.

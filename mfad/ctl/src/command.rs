@@ -51,7 +51,7 @@ impl<'a> Console<'a> {
             Command::User(command) => administration::run(self, command).await,
             Command::Policy(PolicyCommand::Check { files }) => rules::check(self, &files),
             Command::Policy(PolicyCommand::Reload) => administration::reload(self).await,
-            Command::Pam(command) => pam::run(self, command),
+            Command::Pam(command) => pam::run(self, command).await,
             Command::Doctor => doctor::run(self).await,
             Command::Audit {
                 user,

@@ -5,6 +5,7 @@ pub mod check;
 mod control;
 mod dispatch;
 mod finding;
+pub mod install;
 mod judge;
 mod lines;
 mod module;
@@ -26,9 +27,12 @@ pub use stack::Place;
 pub use tree::Tree;
 
 /// `mfactl pam …`.
-pub fn run(console: &mut Console<'_>, command: PamCommand) -> Result<(), Failure> {
+pub async fn run(console: &mut Console<'_>, command: PamCommand) -> Result<(), Failure> {
     match command {
         PamCommand::Check => check::run(console),
+        PamCommand::Install(wanted) => install::install(console, &wanted).await,
+        PamCommand::Confirm { untried } => install::confirm(console, &untried).await,
+        PamCommand::Rollback(wanted) => install::rollback(console, &wanted),
     }
 }
 

@@ -2,6 +2,8 @@
 //! runs `sshd -T` and changes nothing.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fs;
 use std::io::Read;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
@@ -24,7 +26,7 @@ const SERVICE: &str = "sshd";
 
 /// The settings of one section, by their names in small letters.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Section {
+pub(crate) struct Section {
     /// `Match …`, or nothing for the main section.
     criteria: String,
     place: Option<Place>,
@@ -34,14 +36,14 @@ pub(super) struct Section {
 
 /// All sections.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Settings {
+pub(crate) struct Settings {
     /// The main one first.
     sections: Vec<Section>,
 }
 
 /// What is known of sshd.
 #[derive(Debug, Clone)]
-pub(super) enum Sshd {
+pub(crate) enum Sshd {
     /// There is none.
     Absent,
     /// Its settings cannot be had.
@@ -105,6 +107,33 @@ fn section(
     }
 }
 
+/// Whether sshd takes its configuration; where there is none, nothing can be wrong with it.
+pub(super) fn test(tree: &Tree, patience: Duration) -> Result<(), String> {
+    if !tree.exists(PROGRAM) {
+        return Ok(());
+    }
+    run(tree, &["-t"], patience).map(drop)
+}
+
+/// Whether its configuration is newer than the sshd that runs. sshd writes its pid file anew when it is reloaded; where
+/// there is none (started by a socket, for each login), it reads the configuration each time.
+pub(super) fn is_stale(tree: &Tree) -> bool {
+    let changed = |path: &str| {
+        fs::metadata(tree.below(path))
+            .and_then(|facts| facts.modified())
+            .ok()
+    };
+    let Some(loaded) = changed("/run/sshd.pid") else {
+        return false;
+    };
+    let mut files = vec!["/etc/ssh/sshd_config".to_owned()];
+    let drop_ins = tree.names("/etc/ssh/sshd_config.d").into_iter();
+    files.extend(drop_ins.map(|name| format!("/etc/ssh/sshd_config.d/{name}")));
+    files
+        .iter()
+        .any(|path| changed(path).is_some_and(|time| time > loaded))
+}
+
 /// What sshd prints, or why it does not.
 fn run(tree: &Tree, arguments: &[&str], patience: Duration) -> Result<String, String> {
     let mut child = Command::new(tree.below(PROGRAM))
@@ -139,13 +168,20 @@ fn run(tree: &Tree, arguments: &[&str], patience: Duration) -> Result<String, St
     }
 }
 
-/// One setting a line, its name in small letters; the first of each counts.
+/// One setting a line, its name in small letters; what has several values has several lines.
 fn parse(text: &str) -> BTreeMap<String, String> {
-    let mut values = BTreeMap::new();
+    let mut values: BTreeMap<String, String> = BTreeMap::new();
     for (name, value) in text.lines().filter_map(|line| line.split_once(' ')) {
-        values
-            .entry(name.to_ascii_lowercase())
-            .or_insert_with(|| value.trim().to_owned());
+        let value = value.trim();
+        match values.entry(name.to_ascii_lowercase()) {
+            Entry::Vacant(entry) => {
+                entry.insert(value.to_owned());
+            }
+            Entry::Occupied(mut entry) => {
+                entry.get_mut().push(' ');
+                entry.get_mut().push_str(value);
+            }
+        }
     }
     values
 }
@@ -357,6 +393,22 @@ impl Settings {
     /// In every section a key or the like is proven before PAM's auth phase.
     pub(super) fn key_first(&self) -> bool {
         self.sections.iter().all(Section::key_first)
+    }
+
+    /// A setting of the main section.
+    pub(super) fn main(&self, name: &str) -> &str {
+        self.sections.first().map_or("", |main| main.value(name))
+    }
+
+    /// Whether `AllowUsers` and `DenyUsers` let somebody in, for what they say of names.
+    pub(super) fn admits(&self, user: &str) -> bool {
+        let listed = |name: &str| {
+            self.main(name).split_whitespace().any(|pattern| {
+                let who = pattern.split('@').next().unwrap_or_default();
+                sshd_config::fits(who, user)
+            })
+        };
+        !listed("denyusers") && (self.main("allowusers").is_empty() || listed("allowusers"))
     }
 
     /// The PAM service that sshd asks for (`PAMServiceName`, OpenSSH 9.8).

@@ -150,7 +150,7 @@ fn words(text: &str) -> Vec<String> {
 }
 
 /// Whether a name fits a pattern of `*` and `?`.
-fn fits(pattern: &str, name: &str) -> bool {
+pub(super) fn fits(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) =
         (pattern.chars().collect(), name.chars().collect());
     let mut reached = vec![false; name.len() + 1];

@@ -46,6 +46,11 @@ impl Tree {
         self.root.join(path.trim_start_matches('/'))
     }
 
+    /// Whether the machine is this one.
+    pub(super) fn is_here(&self) -> bool {
+        self.root == Path::new("/")
+    }
+
     /// Whether something is there, links followed.
     pub(super) fn exists(&self, path: &str) -> bool {
         fs::metadata(self.below(path)).is_ok()
