@@ -14,6 +14,7 @@ pub mod panics;
 pub mod passwd;
 pub mod polkit;
 pub mod profile;
+pub mod rollout;
 pub mod sealed;
 pub mod ssh;
 pub mod store;
@@ -119,6 +120,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         su::CASES,
         login::CASES,
         passwd::CASES,
+        rollout::CASES,
         profile::CASES,
         polkit::CASES,
         sealed::CASES,

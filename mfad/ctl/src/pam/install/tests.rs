@@ -52,8 +52,8 @@ fn old(name: &str) -> Option<String> {
     (name != "sudo-i").then(|| format!("# old {name}\n"))
 }
 
-fn new(name: &str) -> Option<String> {
-    Some(format!("# new {name}\n"))
+fn is_new(root: &TempDir, name: &str) -> bool {
+    stack(root, name).is_some_and(|found| found == format!("# new {name}\n"))
 }
 
 fn plan(root: &TempDir) -> (Tree, Journal, Plan, Record) {
@@ -107,13 +107,13 @@ fn ended_after_any_step_each_stack_is_old_or_new_and_goes_back() {
         for name in NAMES {
             let found = stack(&root, name);
             assert!(
-                found == old(name) || found == new(name),
+                found == old(name) || is_new(&root, name),
                 "{name}: {found:?}"
             );
         }
         let tree = Tree::new(root.path());
         let journal = Journal::below(root.path());
-        let any_new = NAMES.iter().any(|name| stack(&root, name) == new(name));
+        let any_new = NAMES.iter().any(|name| is_new(&root, name));
         assert!(
             !any_new || journal.pending().unwrap().is_some(),
             "after {ends} steps"
