@@ -1,0 +1,548 @@
+//! Mistakes beside the ways of the auth phase: guards, order, sshd, sudoers, and the files themselves. One long table.
+
+use std::fmt::Write as _;
+
+use mfactl::pam::Severity::{Hole, Risk};
+
+use super::{AFTER_A_PASSWORD, Mistake, OURS, change_control, change_line, keys_alone, mistake};
+use crate::good::{self, shipped};
+
+pub(super) const MISTAKES: &[Mistake] = &[
+    mistake(
+        "keys alone, and no account line",
+        good::debian_password,
+        |machine, _| {
+            keys_alone(machine);
+            machine.remove("sshd", "account", OURS);
+        },
+        &["account-missing"],
+        Hole,
+    ),
+    mistake(
+        "a Match block with keys alone, and no account line",
+        good::debian_key,
+        |machine, _| {
+            machine
+                .sshd_config
+                .push_str("Match User deploy\n  AuthenticationMethods publickey\n");
+            machine.remove("sshd", "account", OURS);
+        },
+        &["account-missing"],
+        Hole,
+    ),
+    mistake(
+        "keys alone, and guard=none",
+        good::debian_password,
+        |machine, seeded| {
+            keys_alone(machine);
+            let guard = *seeded.pick(&["guard=none", "guard=vpn"]);
+            change_line(
+                machine,
+                "sshd",
+                "account",
+                &format!("account required pam_mfa.so {guard}"),
+            );
+        },
+        &["guard-off"],
+        Hole,
+    ),
+    mistake(
+        "keys alone, and the account line last",
+        good::debian_password,
+        |machine, _| {
+            keys_alone(machine);
+            let line = machine.remove("sshd", "account", OURS);
+            machine.replace(
+                "sshd",
+                "@include common-account\n",
+                &format!("@include common-account\n{line}"),
+            );
+        },
+        &["account-skipped"],
+        Hole,
+    ),
+    mistake(
+        "keys alone, and the account line optional",
+        good::debian_password,
+        |machine, seeded| {
+            keys_alone(machine);
+            let control = *seeded.pick(&["optional", "sufficient", "[success=ok default=ignore]"]);
+            change_control(machine, "sshd", "account", control);
+        },
+        &["account-refusal-ignored"],
+        Hole,
+    ),
+    mistake(
+        "the account line last",
+        good::debian_all,
+        |machine, seeded| {
+            let service = *seeded.pick(&["sudo", "sudo-i", "su", "login", "sshd"]);
+            let line = machine.remove(service, "account", OURS);
+            machine.replace(
+                service,
+                "@include common-account\n",
+                &format!("@include common-account\n{line}"),
+            );
+        },
+        &["account-skipped"],
+        Risk,
+    ),
+    mistake(
+        "no account line",
+        good::debian_all,
+        |machine, seeded| {
+            let service = *seeded.pick(&["sudo", "sudo-i", "su", "login"]);
+            machine.remove(service, "account", OURS);
+        },
+        &["account-missing"],
+        Risk,
+    ),
+    mistake(
+        "keys alone, and no session line",
+        good::debian_password,
+        |machine, _| {
+            keys_alone(machine);
+            machine.remove("sshd", "session", OURS);
+        },
+        &["session-missing"],
+        Hole,
+    ),
+    mistake(
+        "no session line",
+        good::debian_key,
+        |machine, _| {
+            machine.remove("sshd", "session", OURS);
+        },
+        &["session-missing"],
+        Risk,
+    ),
+    mistake(
+        "keys alone, and the session line optional",
+        good::debian_password,
+        |machine, _| {
+            keys_alone(machine);
+            change_control(machine, "sshd", "session", "optional");
+        },
+        &["session-refusal-ignored"],
+        Hole,
+    ),
+    mistake(
+        "sshd with PAM off",
+        good::debian_key,
+        |machine, _| {
+            machine.set_sshd("usepam", "no");
+        },
+        &["usepam-off"],
+        Hole,
+    ),
+    mistake(
+        "sshd without keyboard-interactive",
+        good::debian_password,
+        |machine, _| {
+            machine.set_sshd("kbdinteractiveauthentication", "no");
+        },
+        &["kbdinteractive-off"],
+        Risk,
+    ),
+    mistake(
+        "sshd with its password method",
+        good::debian_password,
+        |machine, _| {
+            machine.set_sshd("passwordauthentication", "yes");
+            machine.set_sshd("authenticationmethods", "any");
+        },
+        &["password-method"],
+        Risk,
+    ),
+    mistake(
+        "keys alone",
+        good::debian_password,
+        |machine, _| keys_alone(machine),
+        &["key-alone"],
+        Risk,
+    ),
+    mistake(
+        "required for the password",
+        good::debian_all,
+        |machine, seeded| {
+            let service = *seeded.pick(&["sudo", "sudo-i", "login"]);
+            machine.replace(service, "@include common-auth", "auth required pam_unix.so");
+        },
+        &["wrong-password-spends"],
+        Risk,
+    ),
+    mistake(
+        "Fedora's substack before the module",
+        good::fedora,
+        |machine, _| {
+            let line = machine.remove("password-auth", "auth", OURS);
+            machine.replace(
+                "sshd",
+                "auth substack password-auth\n",
+                &format!("auth substack password-auth\n{line}"),
+            );
+            machine.replace(
+                "password-auth",
+                "requisite                                    pam_deny",
+                "required pam_deny",
+            );
+            machine.replace("password-auth", "[success=2 default=ignore]", "sufficient");
+            machine.replace(
+                "password-auth",
+                "[success=1 default=ignore]                   pam_sss",
+                "sufficient pam_sss",
+            );
+        },
+        &["wrong-password-spends"],
+        Risk,
+    ),
+    mistake(
+        "the code before the password",
+        good::debian_all,
+        |machine, seeded| {
+            let service = *seeded.pick(&["sudo", "sudo-i", "login"]);
+            let line = machine.remove(service, "auth", OURS);
+            machine.replace(
+                service,
+                "@include common-auth\n",
+                &format!("{line}@include common-auth\n"),
+            );
+        },
+        &["code-before-password"],
+        Risk,
+    ),
+    mistake(
+        "unreachable=ignore",
+        good::debian_all,
+        |machine, seeded| {
+            let service = *seeded.pick(&AFTER_A_PASSWORD);
+            machine.replace(
+                service,
+                "pam_mfa.so after=password",
+                "pam_mfa.so after=password unreachable=ignore",
+            );
+        },
+        &["unreachable-ignore"],
+        Risk,
+    ),
+    mistake(
+        "unreachable=ignore, and after=password without one",
+        good::debian_all,
+        |machine, _| {
+            machine.replace("login", "@include common-auth\n", "");
+            machine.replace(
+                "login",
+                "pam_mfa.so after=password",
+                "pam_mfa.so after=password unreachable=ignore",
+            );
+        },
+        &["unreachable-ignore"],
+        Hole,
+    ),
+    mistake(
+        "a module path that does not exist",
+        good::debian_all,
+        |machine, seeded| {
+            let service = *seeded.pick(&AFTER_A_PASSWORD);
+            let path = *seeded.pick(&["/lib/security/pam_mfa.so", "mfa/pam_mfa.so"]);
+            machine.replace(
+                service,
+                "pam_mfa.so after=password",
+                &format!("{path} after=password"),
+            );
+        },
+        &["module-missing"],
+        Risk,
+    ),
+    mistake(
+        "a module that does not exist, and is ignored",
+        good::debian_all,
+        |machine, seeded| {
+            let service = *seeded.pick(&AFTER_A_PASSWORD);
+            change_control(
+                machine,
+                service,
+                "auth",
+                "[success=ok module_unknown=ignore default=die]",
+            );
+            machine.replace(
+                service,
+                "pam_mfa.so after=password",
+                "/opt/pam_mfa.so after=password",
+            );
+        },
+        &["refusal-ignored"],
+        Hole,
+    ),
+    mistake(
+        "a misspelt module",
+        good::debian_all,
+        |machine, _| {
+            machine.insert_before("sudo", "auth", OURS, "auth required pam_unixx.so");
+        },
+        &["module-missing"],
+        Risk,
+    ),
+    mistake(
+        "rootok in a daemon's stack",
+        good::debian_all,
+        |machine, seeded| {
+            let service = *seeded.pick(&["login", "sshd"]);
+            machine.insert_before(service, "auth", OURS, "auth sufficient pam_rootok.so");
+        },
+        &["way-around"],
+        Hole,
+    ),
+    mistake(
+        "sudo -i is forgotten",
+        good::debian_sudo,
+        |machine, _| {
+            machine.replace(
+                "sudo-i",
+                "auth       required   pam_mfa.so after=password\n",
+                "",
+            );
+            machine.replace("sudo-i", "account    required   pam_mfa.so\n", "");
+        },
+        &["twin-unprotected"],
+        Hole,
+    ),
+    mistake(
+        "the auth line is forgotten",
+        good::debian_all,
+        |machine, seeded| {
+            let service = *seeded.pick(&["login", "sudo-critical"]);
+            machine.remove(service, "auth", OURS);
+        },
+        &["auth-missing"],
+        Hole,
+    ),
+    mistake(
+        "pam_service in capitals",
+        good::debian_all,
+        |machine, _| {
+            machine
+                .stacks
+                .insert("Sudo-Critical".to_owned(), shipped("sudo"));
+            machine.stacks.remove("sudo-critical");
+            machine.sudoers = machine.sudoers.replace("sudo-critical", "Sudo-Critical");
+        },
+        &["service-case"],
+        Hole,
+    ),
+    mistake(
+        "pam_service without a file",
+        good::debian_all,
+        |machine, _| {
+            machine.stacks.remove("sudo-critical");
+        },
+        &["service-missing"],
+        Hole,
+    ),
+    mistake(
+        "pam_service with a plain stack",
+        good::debian_all,
+        |machine, _| {
+            machine.stacks.insert(
+                "sudo-critical".to_owned(),
+                "@include common-auth\n@include common-account\n".to_owned(),
+            );
+        },
+        &["step-up-unprotected"],
+        Hole,
+    ),
+    mistake(
+        "a step-up that the timestamp skips",
+        good::debian_all,
+        |machine, seeded| {
+            let left = *seeded.pick(&["", ", timestamp_timeout=5", ", !authenticate"]);
+            machine.sudoers = machine.sudoers.replace(", timestamp_timeout=0", left);
+        },
+        &["timestamp-skips"],
+        Hole,
+    ),
+    mistake(
+        "NOPASSWD",
+        good::debian_sudo,
+        |machine, _| {
+            machine.sudoers.push_str("deploy ALL=(ALL) NOPASSWD: ALL\n");
+        },
+        &["nopasswd"],
+        Risk,
+    ),
+    mistake(
+        "a timestamp that lasts",
+        good::debian_sudo,
+        |machine, seeded| {
+            let setting = *seeded.pick(&[
+                "timestamp_timeout=-1",
+                "timestamp_timeout=600",
+                "timestamp_type=global",
+            ]);
+            let _ = writeln!(machine.sudoers, "Defaults {setting}");
+        },
+        &["timestamp-forever", "timestamp-long", "timestamp-global"],
+        Risk,
+    ),
+    mistake(
+        "files in a circle",
+        good::debian_all,
+        |machine, seeded| {
+            let line = *seeded.pick(&[
+                "@include common-auth\n",
+                "auth include common-auth\n",
+                "auth substack common-auth\n",
+            ]);
+            machine.stack("common-auth").push_str(line);
+        },
+        &["include-cycle"],
+        Risk,
+    ),
+    mistake(
+        "@include of nothing",
+        good::debian_all,
+        |machine, seeded| {
+            let service = *seeded.pick(&["sudo", "login", "sshd"]);
+            machine.stack(service).push_str("@include common-extra\n");
+        },
+        &["does-not-start"],
+        Risk,
+    ),
+    mistake(
+        "a control word that is none",
+        good::debian_all,
+        |machine, seeded| {
+            let service = *seeded.pick(&AFTER_A_PASSWORD);
+            change_control(
+                machine,
+                service,
+                "auth",
+                seeded.pick::<&str>(&["requird", "[success=OK default=die]", "[success=ok"]),
+            );
+        },
+        &["broken-line"],
+        Risk,
+    ),
+    mistake(
+        "an argument of another module",
+        good::debian_all,
+        |machine, seeded| {
+            let service = *seeded.pick(&AFTER_A_PASSWORD);
+            let argument = *seeded.pick(&["nullok", "after=key", "guard=", "timeout=1"]);
+            machine.replace(
+                service,
+                "pam_mfa.so after=password",
+                &format!("pam_mfa.so {argument}"),
+            );
+        },
+        &["bad-argument"],
+        Risk,
+    ),
+    mistake(
+        "a password stack with our module alone",
+        good::debian_all,
+        |machine, _| {
+            machine.replace("passwd", "@include common-password\n", "");
+        },
+        &["password-alone"],
+        Risk,
+    ),
+    mistake(
+        "passwd's code does not count",
+        good::debian_all,
+        |machine, seeded| {
+            let control = *seeded.pick(&["optional", "sufficient", "[default=ignore]"]);
+            change_control(machine, "passwd", "password", control);
+        },
+        &["refusal-ignored"],
+        Hole,
+    ),
+    mistake(
+        "passwd's password is sufficient",
+        good::debian_all,
+        |machine, _| {
+            machine.replace(
+                "passwd",
+                "@include common-password",
+                "password sufficient pam_unix.so",
+            );
+        },
+        &["way-around"],
+        Hole,
+    ),
+    mistake(
+        "a stack that others may write",
+        good::debian_all,
+        |machine, seeded| {
+            let file = *seeded.pick(&["sudo", "common-auth", "sshd"]);
+            machine.modes.push((format!("etc/pam.d/{file}"), 0o666));
+        },
+        &["file-unsafe"],
+        Hole,
+    ),
+    mistake(
+        "a module that others may write",
+        good::debian_all,
+        |machine, _| {
+            machine.modes.push((
+                "usr/lib/x86_64-linux-gnu/security/pam_env.so".to_owned(),
+                0o666,
+            ));
+        },
+        &["module-unsafe"],
+        Hole,
+    ),
+    mistake(
+        "a line longer than libpam reads",
+        good::debian_all,
+        |machine, _| {
+            let long = "x".repeat(1200);
+            let _ = writeln!(machine.stack("sudo"), "auth required pam_env.so {long}");
+        },
+        &["unclear"],
+        Hole,
+    ),
+    mistake(
+        "the profile, with its line turned sufficient",
+        good::profile,
+        |machine, _| {
+            machine.replace(
+                "common-auth",
+                "auth required pam_mfa.so",
+                "auth sufficient pam_mfa.so",
+            );
+        },
+        &["refusal-ignored"],
+        Hole,
+    ),
+    mistake(
+        "the profile, and its line jumped over",
+        good::profile,
+        |machine, _| {
+            machine.replace(
+                "common-auth",
+                "auth required pam_permit.so\n",
+                "auth [default=1] pam_permit.so\nauth required pam_permit.so\n",
+            );
+            machine.replace("common-auth", "success=1", "success=2");
+            machine.insert_before(
+                "common-auth",
+                "auth",
+                OURS,
+                "auth [success=1 default=ignore] pam_localuser.so",
+            );
+        },
+        &["way-around"],
+        Hole,
+    ),
+    mistake(
+        "Fedora, a local user's password is sufficient",
+        good::fedora,
+        |machine, seeded| {
+            let file = *seeded.pick(&["system-auth", "password-auth"]);
+            machine.replace(file, "[success=2 default=ignore]", "sufficient");
+        },
+        &["way-around"],
+        Hole,
+    ),
+];
