@@ -307,6 +307,39 @@ fn ours(entry: &Entry, phase: Phase, there: bool, around: Surroundings) -> Vec<(
 mod tests {
     use super::*;
 
+    /// What our line answers in auth where the policy asks for nothing.
+    fn where_nothing_is_asked(arguments: &str, key_first: bool) -> Vec<Code> {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(root.path().join("etc/pam.d")).unwrap();
+        std::fs::write(
+            root.path().join("etc/pam.d/x"),
+            format!("auth required pam_mfa.so {arguments}\n"),
+        )
+        .unwrap();
+        let service =
+            crate::pam::stack::Service::read(&crate::pam::tree::Tree::new(root.path()), "x");
+        let around = Surroundings {
+            setuid: false,
+            key_first,
+        };
+        answers(&service.stack(Phase::Auth)[0], Phase::Auth, true, around)
+            .into_iter()
+            .filter(|(_, meaning)| *meaning == Meaning::NotRequired)
+            .map(|(code, _)| code)
+            .collect()
+    }
+
+    #[test]
+    fn where_nothing_is_asked_the_module_agrees_only_after_a_first_factor() {
+        assert_eq!(where_nothing_is_asked("", false), [Code::IGNORE]);
+        assert_eq!(where_nothing_is_asked("", true), [Code::SUCCESS]);
+        assert_eq!(
+            where_nothing_is_asked("after=password", false),
+            [Code::SUCCESS]
+        );
+        assert!(where_nothing_is_asked("decoy", false).is_empty());
+    }
+
     fn read(text: &str) -> Result<Arguments, String> {
         let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
         Arguments::read(&words)

@@ -51,9 +51,9 @@ pub(crate) fn word(code: u8) -> &'static str {
 
 pub(crate) fn seeded_stacks() {
     let count: u32 = if std::env::var_os("MFA_PROVE").is_some() {
-        2000
+        20_000
     } else {
-        200
+        400
     };
     let mut codes: BTreeMap<Option<u8>, u32> = BTreeMap::new();
     for seed in 0..u64::from(count) {
@@ -85,6 +85,85 @@ pub(crate) fn seeded_stacks() {
         codes.contains_key(&None) && codes.len() > 10,
         "too few outcomes to say much"
     );
+}
+
+/// Files of a service, and what libpam must say for auth: what seeds come upon too rarely.
+const FIXED: &[(&[(&str, &str)], u8)] = &[
+    // A reset in a second substack goes back to where that one began.
+    (
+        &[
+            ("seeded", "auth substack piece-a\nauth substack piece-b\n"),
+            ("piece-a", "auth required pam_debug.so auth=success\n"),
+            (
+                "piece-b",
+                "auth required pam_debug.so auth=auth_err\nauth [default=reset] pam_debug.so auth=ignore\n",
+            ),
+        ],
+        0,
+    ),
+    // A jump over a substack counts it as one line, and lands on what follows.
+    (
+        &[
+            (
+                "seeded",
+                "auth [success=1] pam_debug.so auth=success\nauth substack piece-a\nauth required pam_debug.so auth=try_again\n",
+            ),
+            (
+                "piece-a",
+                "auth requisite pam_deny.so\nauth requisite pam_deny.so\n",
+            ),
+        ],
+        24,
+    ),
+    // Done and die in a substack end only that; in an include, everything.
+    (
+        &[
+            (
+                "seeded",
+                "auth substack piece-a\nauth required pam_debug.so auth=maxtries\n",
+            ),
+            (
+                "piece-a",
+                "auth sufficient pam_permit.so\nauth required pam_deny.so\n",
+            ),
+        ],
+        11,
+    ),
+    (
+        &[
+            (
+                "seeded",
+                "auth include piece-a\nauth required pam_debug.so auth=maxtries\n",
+            ),
+            (
+                "piece-a",
+                "auth sufficient pam_permit.so\nauth required pam_deny.so\n",
+            ),
+        ],
+        0,
+    ),
+];
+
+pub(crate) fn fixed_stacks() {
+    for (files, expected) in FIXED {
+        fs::write(
+            Path::new(STACKS).join("other"),
+            "auth required pam_deny.so\n",
+        )
+        .unwrap();
+        for (name, text) in *files {
+            fs::write(Path::new(STACKS).join(name), text).unwrap();
+        }
+        let ours = pam::predict(Path::new("/"), "seeded", "auth", |module, arguments, _| {
+            answer(module, arguments, "auth")
+        });
+        assert_eq!(
+            host::ask("seeded", "auth"),
+            Some(*expected),
+            "libpam: {files:#?}"
+        );
+        assert_eq!(ours, Some(*expected), "ours: {files:#?}");
+    }
 }
 
 /// What a line's module returns.
@@ -136,7 +215,7 @@ fn text(seeded: &mut Seeded, lines: usize, below: &[&str]) -> String {
             _ => line(seeded, &mut text, below),
         }
     }
-    match seeded.below(60) {
+    match seeded.below(240) {
         0 => text.push_str("auth required \\\n"),
         1 => text.push_str("@include missing\n"),
         2 => {
@@ -217,7 +296,8 @@ fn control(seeded: &mut Seeded) -> String {
         };
         let number = (1 + seeded.below(4)).to_string();
         let action = *seeded.pick(&[
-            "ok", "done", "bad", "die", "ignore", "reset", &number, &number, "ok", "ignore",
+            "ok", "done", "bad", "die", "ignore", "reset", "reset", &number, &number, "ok", "ok",
+            "ignore",
         ]);
         let equals = *seeded.pick(&["=", "=", "=", " = ", "= "]);
         pairs.push(format!("{result}{equals}{action}"));

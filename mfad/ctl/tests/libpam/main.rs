@@ -1,7 +1,7 @@
 //! What `mfactl pam check` makes of a stack, beside the real libpam: seeded stacks of `pam_debug.so`, whose answers are its
 //! arguments, in a mount namespace with a `/etc/pam.d` of its own.
 //!
-//! `cargo test -p mfactl --test libpam`; 200 stacks and 348 machines, and more with `MFA_PROVE=1`.
+//! `cargo test -p mfactl --test libpam`; 400 stacks and 360 machines, and more with `MFA_PROVE=1`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -60,6 +60,7 @@ const CASES: &[Case] = &[
         "seeded stacks come to what libpam makes of them",
         compare::seeded_stacks,
     ),
+    ("what seeds come upon too rarely", compare::fixed_stacks),
     ("no good machine alarms", corpus::good_machines),
     ("every mistake is found", corpus::broken_machines),
 ];
