@@ -149,7 +149,7 @@ fn redressed(line: &str, file: &str, seeded: &mut Seeded) -> String {
         3 => line = format!("  {}", words.join("\t")),
         4 if !line.contains('#') => line.push_str("  # as ever"),
         // Beside what is there, it changes nothing: it never agrees and never refuses.
-        5 if phase == "auth" && !counted(file) => {
+        5 if phase == "auth" && !counted(file) && !line.contains('[') => {
             line.push_str("\nauth optional pam_faildelay.so delay=2000000");
         }
         // A line that jumps counts those that follow.

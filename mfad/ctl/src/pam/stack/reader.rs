@@ -352,14 +352,33 @@ impl<'a> Reader<'a> {
             self.fault(&place.file, place.line, Fault::Abort(what));
             return Err(Aborted);
         };
-        self.open_included(&file, place, wanted, level, stacks)
-            .inspect_err(|_| {
+        let outcome = self.open_included(&file, place, wanted, level, stacks);
+        let (Err(Aborted), Some(phase)) = (&outcome, wanted) else {
+            return outcome.inspect_err(|_| {
                 let what = format!(
                     "“{}” cannot be included, so that this file is given up",
                     shown(&file)
                 );
                 self.fault(&place.file, place.line, Fault::Line(what));
-            })
+            });
+        };
+        // Inside of an include of one phase, 1.5.2 adds a line whose control field it never sets: what was in memory
+        // there decides, even that the failure is ignored.
+        let what = format!(
+            "“{}” cannot be included: libpam then does here whatever its memory happens to say",
+            shown(&file)
+        );
+        self.fault(&place.file, place.line, Fault::Unclear(what));
+        stacks[phase as usize].push(Entry {
+            call: Call::Fail,
+            level,
+            control: Control::always(Action::Bad),
+            module: String::new(),
+            arguments: Vec::new(),
+            quiet: false,
+            place: place.clone(),
+        });
+        Ok(())
     }
 
     fn open_included(
