@@ -15,10 +15,14 @@ use std::{
 use nix::sys::socket::{SockFlag, accept4, getsockopt, sockopt::PeerCredentials};
 use tokio::{
     io::{Interest, unix::AsyncFd},
-    sync::{Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
 };
 
-use super::{peer, share::Shares, stream::watch};
+use super::{
+    guests::{Guest, Guests},
+    peer,
+    stream::watch,
+};
 use crate::{
     core::Core,
     session::{Caller, Connection},
@@ -53,15 +57,10 @@ impl Door {
             Self::User => 4,
         }
     }
-
-    /// Most connections of one uid.
-    const fn share(self) -> usize {
-        match self {
-            Self::Pam => self.capacity(),
-            Self::User => 4,
-        }
-    }
 }
+
+/// Most connections of one uid at [`Door::User`].
+const SHARE: usize = 4;
 
 /// A listening socket.
 pub struct Listener {
@@ -70,7 +69,7 @@ pub struct Listener {
     core: Arc<Core>,
     slots: Arc<Semaphore>,
     spare: Arc<Semaphore>,
-    shares: Shares,
+    guests: Arc<Guests>,
     /// Whom the PAM door lets in: root, and in tests the one who runs them.
     owner: u32,
 }
@@ -93,7 +92,7 @@ impl Listener {
             core,
             slots,
             spare,
-            shares: Shares::of(door.share()),
+            guests: Guests::of(door.capacity(), SHARE),
             owner,
         })
     }
@@ -113,7 +112,7 @@ impl Listener {
         }
     }
 
-    /// Serves a peer. Where there are too many, or its uid has enough, it is told so: a login that is hung up on would
+    /// Serves a peer. Where there are too many hosts of root's, or its uid has enough, it is told so: a login that is hung up on would
     /// count as one without a daemon, which `unreachable=ignore` lets through. Hangs up on who may not come in, and where
     /// too many are being told.
     fn admit(&self, peer: OwnedFd) {
@@ -124,26 +123,54 @@ impl Listener {
         if self.door == Door::Pam && uid != 0 && uid != self.owner {
             return;
         }
-        let free = Arc::clone(&self.slots).try_acquire_owned().ok();
-        let served = free.and_then(|slot| Some((slot, Some(self.shares.take(uid)?))));
-        let room = served.is_some();
-        let spare = || Some((Arc::clone(&self.spare).try_acquire_owned().ok()?, None));
-        let Some(place) = served.or_else(spare) else {
+        let place = match self.door {
+            Door::Pam => self.slots.clone().try_acquire_owned().ok().map(Place::Slot),
+            Door::User => self.guests.enter(uid).map(Place::Guest),
+        };
+        let spare = || {
+            self.spare
+                .clone()
+                .try_acquire_owned()
+                .ok()
+                .map(Place::Spare)
+        };
+        let Some(place) = place.or_else(spare) else {
             return;
         };
         let connection = Connection::Peer(NEXT_PEER.fetch_add(1, Ordering::Relaxed));
         // In tests the PAM door's owner stands in for root.
         let uid = if self.door == Door::Pam { 0 } else { uid };
-        let core = Arc::clone(&self.core);
-        tokio::spawn(async move {
-            let caller = Caller { uid, connection };
-            if room {
+        let caller = Caller { uid, connection };
+        tokio::spawn(place.serve(Arc::clone(&self.core), peer, caller));
+    }
+}
+
+/// What a connection holds as long as it lives.
+enum Place {
+    Slot(OwnedSemaphorePermit),
+    Guest(Guest),
+    Spare(OwnedSemaphorePermit),
+}
+
+impl Place {
+    async fn serve(self, core: Arc<Core>, peer: OwnedFd, caller: Caller) {
+        match self {
+            Self::Slot(held) => {
                 peer::serve(core, peer, caller).await;
-            } else {
-                peer::turn_away(core, peer, caller).await;
+                drop(held);
             }
-            drop(place);
-        });
+            Self::Guest(mut guest) => {
+                let connection = caller.connection.clone();
+                tokio::select! {
+                    () = peer::serve(Arc::clone(&core), peer, caller) => {}
+                    () = guest.is_asked_to_leave() => core.disconnected(&connection),
+                }
+            }
+            Self::Spare(held) => {
+                peer::turn_away(core, peer, caller).await;
+                drop(held);
+            }
+        }
     }
 }
 

@@ -7,6 +7,7 @@ pub mod caller;
 pub mod enrollment;
 pub mod error;
 mod frame;
+mod guests;
 mod intake;
 pub mod listener;
 mod peer;
