@@ -16,14 +16,19 @@ use std::{
 use mfad::{
     audit::{Event, Record},
     clock::Now,
+    location::{Country, Position},
+    risk::{Circumstances, Mark, Network},
     store::{
-        Attempt, Credential, CredentialId, Guess, Judgement, Kind, Login, Match, NewCredential,
-        Options, PersonId, PersonKey, Standing, Store, sqlite::SqliteStore,
+        Attempt, BindKind, Binding, Credential, CredentialId, DeviceId, Guess, Judgement, Kind,
+        Login, Match, NewCredential, NewDevice, Options, PersonId, PersonKey, SessionKey, Standing,
+        Store, sqlite::SqliteStore,
     },
     throttle::{Class, Place},
 };
 
 const START: i64 = 1_800_000_000;
+/// How many people have as much behind them as anybody can.
+const SOME: u32 = 500;
 
 struct Right(i64);
 
@@ -192,6 +197,95 @@ fn look_ups(store: &SqliteStore, people: u32, runtime: &tokio::runtime::Runtime)
     report("find_person", times);
 }
 
+/// What a decision may need besides, of people who have as much behind them as anybody can.
+fn decisions(store: &SqliteStore, people: u32, runtime: &tokio::runtime::Runtime) {
+    let place = Place::Remote(Some(std::net::Ipv4Addr::new(203, 0, 113, 9).into()));
+    let asked: Vec<DeviceId> = (0..4).map(|number| device(number).binding.id()).collect();
+    let session = SessionKey::of("7", 1, 1);
+    let (mut recalled, mut found, mut proven) = (Vec::new(), Vec::new(), Vec::new());
+    for turn in 0..5_000 {
+        let number = pick(turn % i64::from(people.min(SOME)), people);
+        let person = PersonId(i64::from(number) + 1);
+        let start = Instant::now();
+        let memory = runtime
+            .block_on(store.recall(person, place, now(1)))
+            .unwrap();
+        recalled.push(start.elapsed());
+        assert_eq!(memory.history.networks.len(), 64);
+        let start = Instant::now();
+        let devices = runtime.block_on(store.find_devices(person, asked.clone(), now(1)));
+        found.push(start.elapsed());
+        assert_eq!(devices.unwrap().len(), 4);
+        let start = Instant::now();
+        let proofs = runtime.block_on(store.proofs(person, session, now(1)));
+        proven.push(start.elapsed());
+        assert_eq!(proofs.unwrap().len(), 1);
+    }
+    report("recall, 64 networks and devices, 64 days", recalled);
+    report("find_devices, 4 of 32", found);
+    report("proofs, 1 of 64", proven);
+}
+
+/// A login from somewhere, with a key.
+fn full_login(number: u32, now: Now) -> Login {
+    let address = std::net::IpAddr::from(number.to_be_bytes());
+    Login {
+        circumstances: Circumstances {
+            network: Some(Network::of(address)),
+            country: Country::new("CH"),
+            position: Position::of(47.0, 8.0, 50),
+            device: Some(Mark::of("ssh-key", &name(number))),
+        },
+        ..Login::proven(PersonId(i64::from(number) + 1), Place::Local, now)
+    }
+}
+
+fn device(number: u32) -> NewDevice {
+    let values = [(BindKind::SshKey, name(number))];
+    NewDevice {
+        binding: Binding::of(values).unwrap(),
+        lifetime: 86_400,
+    }
+}
+
+/// Everybody has logged in once, and some have as much behind them as anybody can.
+async fn remember(store: &SqliteStore, people: u32) {
+    for number in 0..people {
+        store
+            .record_login(full_login(number, now(0)))
+            .await
+            .unwrap();
+        if number % 512 == 0 || number + 1 == people {
+            store.append_audit(record("x")).await.unwrap();
+        }
+    }
+    for number in 0..people.min(SOME) {
+        let number = pick(i64::from(number), people);
+        let mut waiting = Vec::new();
+        for turn in (0..64_u8).rev() {
+            let day = now(-i64::from(turn) * 86_400);
+            let mut login = full_login(number, day);
+            login.circumstances.network = Some(Network::of([10, 0, turn, 1].into()));
+            login.circumstances.device = Some(Mark([turn; 32]));
+            store.record_login(login).await.unwrap();
+            let person = PersonId(i64::from(number) + 1);
+            if turn < 32 {
+                waiting.push(store.remember_device(
+                    person,
+                    device(turn.into()),
+                    now(0),
+                    record("x"),
+                ));
+            }
+            let session = SessionKey::of(&turn.to_string(), 1, 1);
+            drop(store.record_proof(person, session, vec!["totp".into()], now(0)));
+        }
+        for answer in waiting {
+            answer.await.unwrap();
+        }
+    }
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args()
         .skip(1)
@@ -225,6 +319,10 @@ fn main() {
     let store = Arc::new(SqliteStore::open(&path, Options::default()).unwrap());
     println!("opened it again in {:?}", start.elapsed());
     look_ups(&store, people, &runtime);
+    let start = Instant::now();
+    runtime.block_on(remember(&store, people));
+    println!("logins of everybody in {:.1?}", start.elapsed());
+    decisions(&store, people, &runtime);
     runtime.block_on(async {
         let mut tick = 1;
         one_by_one(

@@ -11,6 +11,7 @@ mod disk;
 mod file;
 mod load;
 mod migration;
+mod sweep;
 
 use std::{future::Future, os::unix::fs::PermissionsExt, path::PathBuf, process::Command};
 
