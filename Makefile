@@ -88,6 +88,7 @@ demo: packages-test build
 
 bench: packages-bench build
 	$(CARGO) run --release --locked -p mfa-tests --bin bench
+	$(CARGO) bench --locked -p policy
 
 prove: packages-test toolchain
 	@CARGO="$(CARGO)" MFA_PROVE=1 MFAD_ROUNDS=1000 packaging/bin/run-tests

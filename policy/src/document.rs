@@ -17,6 +17,7 @@ use toml::{
 use crate::{
     diagnostic::{Diagnostic, Source, quoted},
     suggest,
+    weight::{MAX_WEIGHT, weight},
 };
 
 /// Most errors that are reported for one source; a last one says how many were left out.
@@ -79,6 +80,11 @@ impl<'a> Document<'a> {
         if source.text.len() > limit {
             let size = source.text.len();
             let message = format!("the file has {size} bytes; at most {limit} are read");
+            findings.error(0..0, message);
+            return None;
+        }
+        if weight(source.text) > MAX_WEIGHT {
+            let message = "the file has too many values, tables and dotted keys to be read";
             findings.error(0..0, message);
             return None;
         }

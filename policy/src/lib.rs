@@ -45,6 +45,7 @@ mod suggest;
 mod truth;
 mod unenrolled;
 mod verdict;
+mod weight;
 
 use index::Index;
 

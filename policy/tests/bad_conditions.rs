@@ -211,6 +211,18 @@ fn more_tables_of_conditions_than_a_rule_may_have_are_refused_once() {
 }
 
 #[test]
+fn a_file_that_would_fill_the_memory_is_refused_before_it_is_parsed() {
+    let expected = "p.toml:1:1: the file has too many values, tables and dotted keys to be read";
+    for text in [
+        format!("rule = [{}]", "0,".repeat(2_000_000)),
+        "a.".repeat(1_000_000),
+        "a = {b = 1}\n".repeat(150_000),
+    ] {
+        assert_eq!(findings(&text), [expected]);
+    }
+}
+
+#[test]
 fn a_file_of_a_hundred_megabytes_is_refused_unread() {
     let found = findings(&" ".repeat(100_000_000));
     assert_eq!(
