@@ -145,3 +145,17 @@ fn bytes_that_are_no_text_are_a_mistake() {
     fs::write(root.path().join("etc/mfa/policy.toml"), [0xff, 0xfe]).unwrap();
     assert_eq!(installed(root.path()).mistakes.len(), 1);
 }
+
+#[test]
+fn time_zones_are_those_of_this_machine() {
+    let window = |zone: &str| {
+        let when = format!("time = \"Mon..Fri 08:00-18:00 {zone}\"");
+        let text = GOOD.replace("service = \"sshd\"", &when);
+        report(&tree(&[("etc/mfa/policy.toml", &text)]))
+    };
+    insta::assert_snapshot!(window("Europe/Zurich"), @"No mistakes. Files: 1, rules: 1.");
+    for zone in ["Europe/Zurch", "Local"] {
+        let found = window(zone);
+        assert!(found.contains("there is no time zone"), "{zone}: {found}");
+    }
+}

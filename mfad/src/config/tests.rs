@@ -344,3 +344,19 @@ fn a_path_with_blanks_or_quotes_can_be_pasted_into_a_shell() {
         r"chmod go-w 'etc/mfa/policy.d/it'\''s $(here).toml'",
     );
 }
+
+#[test]
+fn time_zones_are_those_of_this_machine() {
+    let host = Host::new();
+    let window = |zone: &str| {
+        let when = format!("when = {{ time = \"Sat..Sun {zone}\" }}");
+        rule("weekend").replace("when = {}", &when)
+    };
+    host.write("etc/mfa/policy.toml", window("Europe/Zurich"));
+    load(&host.paths).unwrap();
+    host.write("etc/mfa/policy.toml", window("Europe/Zurch"));
+    host.refused(
+        "etc/mfa/policy.toml:3:17: there is no time zone \"Europe/Zurch\"",
+        "",
+    );
+}
