@@ -63,6 +63,7 @@ fn record(user: &str) -> Record {
         tty: Some("ssh".into()),
         factor: None,
         rule: Some("operators, from anywhere".into()),
+        grounds: mfad::audit::Grounds::default(),
         by: None,
         detail: None,
     }

@@ -29,6 +29,7 @@ use crate::{
     config::{Paths, read_key},
     core::Core,
     engine::Engine,
+    logind::{Logind, Sessions},
     privilege, rotation,
     store::{seal::Keyring, sqlite::SqliteStore},
 };
@@ -103,6 +104,7 @@ async fn serve(
     let signals = Signals::listen()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let trail = Trail::to(syslog::SOCKET);
+    let bus = Arc::new(Mutex::new(None));
     let owner = options.paths.owner;
     let core = Arc::new(Core::start(
         options.paths.clone(),
@@ -111,6 +113,7 @@ async fn serve(
             keyring,
             Arc::clone(&clock),
             trail.clone(),
+            Arc::new(Logind::on(Arc::clone(&bus))),
         ),
         clock,
         trail,
@@ -122,7 +125,7 @@ async fn serve(
     }
     // The first attempt is awaited, so that "ready" means ready on the bus too, where there is one.
     let first = system::connect(&core, &options.bus).await.ok();
-    let bus = Arc::new(Mutex::new(first.clone()));
+    bus.lock().await.clone_from(&first);
     let staying = tokio::spawn(system::stay(
         Arc::clone(&core),
         options.bus,
@@ -211,6 +214,7 @@ fn assembler(
     keyring: Result<Keyring, String>,
     clock: Arc<dyn Clock>,
     trail: Trail,
+    sessions: Arc<dyn Sessions>,
 ) -> crate::core::Assemble {
     let keyring = keyring.map(Arc::new);
     Box::new(move |loaded| {
@@ -225,6 +229,7 @@ fn assembler(
             Arc::clone(&clock),
             trail.clone(),
         )
+        .map(|engine| engine.asking(Arc::clone(&sessions)))
         .map_err(|error| vec![error.to_string()])
     })
 }

@@ -16,6 +16,7 @@ use crate::{
         backup::Set,
         otp::{Generator, Windows, identity},
     },
+    logind::{Nowhere, Sessions},
     management::Offers,
     people::People,
     session::{enrolling::Shown, grant::Grants, logins::Running, registry::Registry},
@@ -45,6 +46,8 @@ pub struct Engine {
     pub keyring: Arc<Keyring>,
     /// Accounts.
     pub people: People,
+    /// Login sessions.
+    pub sessions: Arc<dyn Sessions>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Dialogues in progress.
@@ -107,6 +110,7 @@ impl Engine {
             store,
             keyring,
             people: People::default(),
+            sessions: Arc::new(Nowhere),
             clock,
             grants: Grants::default(),
             shown: Shown::default(),
@@ -115,6 +119,12 @@ impl Engine {
             hashing: Semaphore::new(HASHING_AT_ONCE),
             decoy,
         })
+    }
+
+    /// The same, asking `sessions` where host programs run.
+    #[must_use]
+    pub fn asking(self, sessions: Arc<dyn Sessions>) -> Self {
+        Self { sessions, ..self }
     }
 
     /// The configuration in force.

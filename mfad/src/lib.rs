@@ -16,6 +16,7 @@ pub mod failpoint;
 mod fairness;
 mod hex;
 pub mod location;
+pub mod logind;
 pub mod management;
 pub mod people;
 mod privilege;

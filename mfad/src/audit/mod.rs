@@ -2,9 +2,11 @@
 //! [`syslog`] and of the store.
 
 mod chatter;
+mod grounds;
 pub mod syslog;
 
 pub use chatter::{Admitted, Chatter};
+pub use grounds::Grounds;
 
 use mfad_protocol::printable;
 use serde::Serialize;
@@ -54,6 +56,9 @@ pub struct Record {
     /// Name of the policy rule that decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
+    /// What the decision rested on.
+    #[serde(flatten)]
+    pub grounds: Grounds,
     /// Who acted: the caller's uid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<u32>,
@@ -75,6 +80,7 @@ impl Record {
             tty: None,
             factor: None,
             rule: None,
+            grounds: Grounds::default(),
             by: None,
             detail: None,
         }
@@ -94,6 +100,7 @@ impl Record {
             tty: clean(&self.tty),
             factor: clean(&self.factor),
             rule: clean(&self.rule),
+            grounds: self.grounds.printable(),
             by: self.by,
             detail: clean(&self.detail),
         };
@@ -110,17 +117,9 @@ mod tests {
     #[test]
     fn a_hostile_name_stays_within_its_string() {
         let record = Record {
-            time: 1,
-            event: Event::Authentication,
-            outcome: "wrong".into(),
             user: Some("x\nSep  1 sshd[1]: Accepted \u{202E}\" \u{1b}[2J".into()),
             service: Some("s".repeat(10_000)),
-            rhost: None,
-            tty: None,
-            factor: None,
-            rule: None,
-            by: None,
-            detail: None,
+            ..Record::new(1, Event::Authentication, "wrong")
         };
         let json = record.json();
         assert!(

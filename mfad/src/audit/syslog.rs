@@ -207,6 +207,7 @@ mod tests {
             rule: None,
             by: None,
             detail: None,
+            grounds: crate::audit::Grounds::default(),
         }
     }
 

@@ -8,11 +8,16 @@ use zbus::{OwnedFd, interface, message::Header};
 use super::{caller, error::Error};
 use crate::{core::Core, session::Caller};
 
-/// Begins a login.
-pub(super) async fn begin(core: &Core, caller: &Caller, context: Context) -> (String, Step) {
+/// Begins a login. `process` is the host program's pidfd.
+pub(super) async fn begin(
+    core: &Core,
+    caller: &Caller,
+    context: Context,
+    process: Option<std::os::fd::OwnedFd>,
+) -> (String, Step) {
     let _busy = core.busy();
     match core.engine() {
-        Ok(engine) => engine.begin(caller, context).await,
+        Ok(engine) => engine.begin(caller, context, process).await,
         Err(_) => (String::new(), Step::of(State::Unavailable)),
     }
 }
@@ -69,11 +74,10 @@ impl Authentication {
         #[zbus(connection)] bus: &zbus::Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(String, Step), Error> {
-        // The caller's pidfd: what it says of seat and session is for conditions to come.
-        drop(descriptors);
+        let process = descriptors.into_iter().next().map(Into::into);
         let _busy = self.0.busy();
         let caller = caller::on_bus(bus, &header).await?;
-        Ok(begin(&self.0, &caller, context).await)
+        Ok(begin(&self.0, &caller, context, process).await)
     }
 
     /// Answers a login's prompts.

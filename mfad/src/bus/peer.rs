@@ -1,7 +1,12 @@
 //! One peer of a login socket: its calls, one after the other, to the Authentication interface alone.
 //! Dispatch only: what it answers is decided behind `authentication`.
 
-use std::{io, os::fd::OwnedFd, sync::Arc, time::Duration};
+use std::{
+    io,
+    os::fd::{AsFd as _, OwnedFd},
+    sync::Arc,
+    time::Duration,
+};
 
 use mfad_protocol::{Context, limits, names};
 use tokio::time::Instant;
@@ -127,12 +132,14 @@ impl Peer {
         match header.member().map(MemberName::as_str) {
             Some("Begin") => match body.deserialize::<(Context, Vec<Fd<'_>>)>() {
                 Ok((context, descriptors)) => {
-                    // The caller's pidfd: what it says of seat and session is for conditions to come.
-                    drop(descriptors);
                     if !self.room {
                         return right(header, &authentication::turn_away(core, caller, context));
                     }
-                    right(header, &authentication::begin(core, caller, context).await)
+                    let process = descriptors
+                        .first()
+                        .and_then(|process| process.as_fd().try_clone_to_owned().ok());
+                    let begun = authentication::begin(core, caller, context, process).await;
+                    right(header, &begun)
                 }
                 Err(_) => unfit(header),
             },

@@ -10,6 +10,7 @@ mod settings;
 mod settings_tests;
 #[cfg(test)]
 mod tests;
+mod trust;
 
 use std::{
     ffi::OsStr,
@@ -27,6 +28,7 @@ pub use risk::Risk;
 pub use settings::{
     AlarmLimits, Audit, Daemon, IDLE_EXIT, MAX_FILE, Otp, Prompt, Session, Settings,
 };
+pub use trust::DeviceTrust;
 
 use crate::factor;
 
@@ -87,17 +89,21 @@ pub fn load(paths: &Paths) -> Result<Loaded, ConfigErrors> {
     };
     let texts = reading.policy_texts(paths);
     let sources: Vec<Source<'_>> = texts.iter().map(Text::source).collect();
-    let vocabulary = Vocabulary {
-        zone: |name| jiff::tz::TimeZone::get(name).ok(),
-        ..Vocabulary::new(&factor::WORDS)
-    };
-    let policy = Policy::parse(&sources, &vocabulary);
+    let policy = Policy::parse(&sources, &vocabulary());
     let policy = policy.map_err(|found| reading.note(found)).ok();
     match (settings, policy) {
         (Some(settings), Some(policy)) if reading.errors.is_empty() => {
             Ok(Loaded { settings, policy })
         }
         _ => Err(ConfigErrors(reading.errors)),
+    }
+}
+
+/// The words that a policy, and what a person demands beyond it, may use.
+pub fn vocabulary() -> Vocabulary<'static> {
+    Vocabulary {
+        zone: |name| jiff::tz::TimeZone::get(name).ok(),
+        ..Vocabulary::new(&factor::WORDS)
     }
 }
 

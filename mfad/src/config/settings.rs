@@ -10,6 +10,7 @@ use policy::{
 use super::{
     risk::Risk,
     section::{DAY, HOUR, MINUTE, Section},
+    trust::DeviceTrust,
 };
 use crate::{factor::otp::Hash, store::Options, throttle::Limits};
 
@@ -38,6 +39,8 @@ pub struct Settings {
     pub alarm: AlarmLimits,
     /// What makes a login unusual.
     pub risk: Risk,
+    /// What ends the trust in devices.
+    pub trust: DeviceTrust,
     /// The audit log.
     pub audit: Audit,
     /// The process.
@@ -148,10 +151,11 @@ impl Settings {
             section("session", "[session]"),
             section("throttle", "[throttle]"),
             section("risk", "[risk]"),
+            section("trust", "[trust]"),
             section("audit", "[audit]"),
             section("daemon", "[daemon]"),
         );
-        let (prompt, otp, session, throttle, risk, audit, daemon) = sections;
+        let (prompt, otp, session, throttle, risk, trust, audit, daemon) = sections;
         let (throttle, alarm) = limits(throttle, &mut findings);
         let settings = Self {
             prompt: Prompt::read(prompt, &mut findings),
@@ -160,6 +164,7 @@ impl Settings {
             throttle,
             alarm,
             risk: Risk::read(risk, &mut findings),
+            trust: DeviceTrust::read(trust, &mut findings),
             audit: Audit::read(audit, &mut findings),
             daemon: Daemon::read(daemon, &mut findings),
         };

@@ -272,6 +272,19 @@ fn a_bad_limit_is_refused_with_its_place_and_its_range() {
         ],
     );
     check(
+        "trust",
+        &[
+            (
+                "revoke-at = \"none\"",
+                "`revoke-at` must be \"low\", \"medium\", \"high\" or \"never\"",
+            ),
+            (
+                "revoke-on-password-change = \"yes\"",
+                "`revoke-on-password-change` must be true or false, not a string",
+            ),
+        ],
+    );
+    check(
         "daemon",
         &[(
             "idle-exit = \"1s\"",
@@ -291,7 +304,7 @@ fn unknown_keys_and_settings_that_contradict_each_other_are_refused() {
     assert_eq!(
         settings("[promt]\ntries = 1\n").unwrap_err(),
         [
-            "m.toml:1:2: unknown key `promt` in mfad.toml (did you mean prompt?); known are prompt, otp, session, throttle, risk, audit, daemon"
+            "m.toml:1:2: unknown key `promt` in mfad.toml (did you mean prompt?); known are prompt, otp, session, throttle, risk, trust, audit, daemon"
         ]
     );
     assert_eq!(

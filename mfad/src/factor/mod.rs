@@ -66,6 +66,11 @@ impl Allowed {
         self.used.push(kind);
     }
 
+    /// The kinds that have been used.
+    pub fn kinds(&self) -> &[Kind] {
+        &self.used
+    }
+
     /// How many distinct kinds have been used.
     pub fn used(&self) -> usize {
         self.used.len()

@@ -16,7 +16,11 @@ use crate::{
     enrollment::{self, Maker, offer_codes},
     factor::{answer::Answer, backup::Set},
     people::Account,
-    session::{Caller, facts::SELF_SERVICE, grant::Earned},
+    session::{
+        Caller,
+        facts::SELF_SERVICE,
+        grant::{Claim, Earned},
+    },
     store::{Kind, NewCredential, Person, PersonKey, Standing},
 };
 
@@ -276,12 +280,17 @@ impl Engine {
         now: Now,
     ) -> Result<(), Refusal> {
         if person.is_some_and(is_enrolled) {
-            let presented =
-                self.grants
-                    .present(grant, caller.uid, &account.name, SELF_SERVICE, now);
+            let claim = Claim {
+                reference: grant,
+                caller_uid: caller.uid,
+                user: &account.name,
+                service: SELF_SERVICE,
+                real_uid: None,
+            };
+            let presented = self.grants.present(&claim, now);
             self.grants.retire(grant);
             return match presented.map(|grant| grant.earned) {
-                Some(Earned::Proven { .. }) => Ok(()),
+                Some(Earned::Proven(_)) => Ok(()),
                 _ => Err(Refusal::NeedsGrant(
                     "first prove a factor that you have".into(),
                 )),

@@ -10,6 +10,7 @@ use super::{
     dialogue::{Dialogue, Heard, Next},
     grant::Earned,
     logins::{Running, Stage, visible},
+    remembering,
     verdict::Play,
 };
 use crate::{
@@ -76,6 +77,7 @@ impl Engine {
                 self.answer_enrollment(caller, running, &answer, heard_at)
                     .await
             }
+            Stage::Remember(_) => self.answer_remembering(caller, running, typed).await,
         }
     }
 
@@ -120,7 +122,7 @@ impl Engine {
             }
             Next::NotRequired => {
                 Self::pad(heard_at).await;
-                let grant = self.grant(caller, &running.facts, Earned::NotRequired, now);
+                let grant = self.grant(caller, &running.facts, Earned::NotRequired(None), now);
                 Step {
                     grant,
                     ..Step::of(State::NotRequired)
@@ -266,17 +268,24 @@ impl Engine {
             .map_err(Failure::Store)
     }
 
-    async fn granted(&self, caller: &Caller, running: &Running, now: Now) -> Step {
-        let Some((person, _)) = &running.person else {
+    /// All is proven. What is left to ask, if the rule allows it, is whether this device shall be remembered.
+    async fn granted(&self, caller: &Caller, running: &mut Running, now: Now) -> Step {
+        let Stage::Code(dialogue) = &running.stage else {
             return Step::of(State::Denied);
         };
-        let earned = Earned::Proven {
-            person: *person,
-            place: running.facts.place,
-            failures: running.failures_before,
-            enrollment: None,
+        let Some(proof) = running.proof(dialogue.allowed.kinds().to_vec(), now) else {
+            return Step::of(State::Denied);
         };
-        let Some(grant) = self.grant(caller, &running.facts, earned, now) else {
+        let person = Some(proof.login.person);
+        self.note_password_change(&running.facts, person, &running.loaded, now)
+            .await;
+        if let Some(offer) = &running.offer {
+            let question = remembering::question(offer);
+            running.stage = Stage::Remember(Box::new(proof));
+            return ask(question);
+        }
+        let Some(grant) = self.grant(caller, &running.facts, Earned::Proven(Box::new(proof)), now)
+        else {
             return Step::of(State::Unavailable);
         };
         Step {
@@ -287,11 +296,13 @@ impl Engine {
     }
 
     /// After a backup code: how many are left.
-    async fn codes_left(&self, running: &Running) -> Vec<Message> {
-        let Stage::Code(dialogue) = &running.stage else {
-            return Vec::new();
+    pub(super) async fn codes_left(&self, running: &Running) -> Vec<Message> {
+        let used = match &running.stage {
+            Stage::Code(dialogue) => dialogue.allowed.kinds(),
+            Stage::Remember(proof) => &proof.kinds,
+            Stage::Enroll(_) => &[],
         };
-        if dialogue.allowed.contains(Kind::BackupCodes) {
+        if !used.contains(&Kind::BackupCodes) {
             return Vec::new();
         }
         let Ok(Some(person)) = self.person(running).await else {

@@ -4,7 +4,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::Instant,
 };
 
@@ -14,9 +14,10 @@ use super::{
     Caller,
     answering::ask,
     facts::Facts,
-    grant::Earned,
+    grant::{Earned, Proof},
     logins::{Begun, Running, Stage, visible},
     verdict::Subject,
+    weighing::Weighed,
 };
 use crate::{
     audit::Event,
@@ -72,12 +73,11 @@ impl Engine {
         &self,
         caller: &Caller,
         facts: Facts,
-        subject: Subject,
-        loaded: Arc<Loaded>,
-        rule: Option<String>,
+        weighed: Weighed,
         now: Now,
     ) -> Begun {
-        let Subject::NotEnrolled(account) = subject else {
+        let loaded = weighed.loaded;
+        let Subject::NotEnrolled(account, _) = weighed.subject else {
             return (String::new(), Step::of(State::Denied));
         };
         let offered = self.offer(&account, &loaded, &facts, now).await;
@@ -93,9 +93,11 @@ impl Engine {
             facts,
             person: Some(person),
             failures_before: 0,
+            scene: weighed.scene,
+            offer: None,
             stage: Stage::Enroll(enrolling),
             loaded,
-            rule,
+            rule: weighed.decision.rule,
         };
         self.open(caller, running, messages)
     }
@@ -189,15 +191,13 @@ impl Engine {
             ));
         };
         let enrollment = Some((enrolling.credential, step));
-        let Some((person, _)) = &running.person else {
+        let Some(proof) = running.proof(vec![Kind::Totp], now) else {
             return Self::refuse(heard_at).await;
         };
-        let earned = Earned::Proven {
-            person: *person,
-            place: running.facts.place,
-            failures: running.failures_before,
+        let earned = Earned::Proven(Box::new(Proof {
             enrollment,
-        };
+            ..proof
+        }));
         let Some(grant) = self.grant(caller, &running.facts, earned, now) else {
             return Step::of(State::Unavailable);
         };

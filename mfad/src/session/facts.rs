@@ -8,10 +8,12 @@ use policy::Known;
 use super::{
     Caller,
     first_factor::{FirstFactor, Proven},
+    grant::Grant,
+    ssh_keys::Key,
     whereabouts::Whereabouts,
 };
 use crate::{
-    audit::{Event, Record},
+    audit::{Event, Grounds, Record},
     throttle::Place,
 };
 
@@ -30,6 +32,8 @@ pub struct Facts {
     pub service: String,
     /// Who wants in; `None` where the name cannot be anybody's (empty, too long, control characters, `:` or `/`).
     pub user: Option<String>,
+    /// su: the account that is switched to, where `user` is who switches.
+    pub target: Option<String>,
     /// Where from, for the throttle.
     pub place: Place,
     /// The far end's address, for the policy.
@@ -56,6 +60,8 @@ pub struct Facts {
     pub defer: bool,
     /// The grant presented.
     pub grant: Option<String>,
+    /// What the decision rested on, for the audit log.
+    pub grounds: Grounds,
     shown: Shown,
 }
 
@@ -137,6 +143,8 @@ impl Facts {
             guarded: context.guarded == Some(true),
             defer: context.defer == Some(true),
             grant: context.grant,
+            target: None,
+            grounds: Grounds::default(),
             shown: Shown {
                 user: printable(&context.user),
                 rhost: rhost.map(|text| printable(&text)),
@@ -162,6 +170,36 @@ impl Facts {
             Some(uid) if Some(uid) == subject_uid => Place::SelfService,
             Some(_) => Place::Remote(None),
         };
+    }
+
+    /// The key that was proven before.
+    pub fn key(&self) -> Option<&Key> {
+        self.proven.as_ref()?.key()
+    }
+
+    /// Whether sshd has yet to show which key was proven: it does so in the session phase.
+    pub fn awaits_its_key(&self) -> bool {
+        self.hook == Hook::Account && self.guarded && self.proven.is_none()
+    }
+
+    /// What the far end is known by: an IPv4 address, or the /64 that an IPv6 host can roam in.
+    pub fn source(&self) -> Option<IpAddr> {
+        self.address.map(network_of)
+    }
+
+    /// Makes who switches the user, and whom they asked for the target.
+    pub fn switch(&mut self, who: Option<String>) {
+        self.target = self.user.take();
+        self.shown.user = who.as_deref().map(printable).unwrap_or_default();
+        self.user = who;
+        self.grounds.target.clone_from(&self.target);
+    }
+
+    /// Is of the same login as this grant, and about the same people.
+    pub fn take_up(&mut self, grant: &Grant) {
+        if grant.switch.is_some() {
+            self.switch(Some(grant.user.clone()));
+        }
     }
 
     /// Whether the session of the host program says where the person sits. Where root's program names a far end itself
@@ -206,7 +244,9 @@ impl Facts {
     /// somebody who has proven a key, or the owner's own session, may learn.
     pub fn may_hint(&self, subject_uid: u32) -> bool {
         self.first_factor == FirstFactor::PublicKey
-            || (subject_uid != 0 && self.real_uid == Some(subject_uid) && self.address.is_none())
+            || (subject_uid != 0
+                && self.real_uid == Some(subject_uid)
+                && self.place == Place::SelfService)
     }
 
     /// An audit record about this login.
@@ -217,6 +257,7 @@ impl Facts {
             rhost: self.shown.rhost.clone(),
             tty: self.shown.tty.clone(),
             by: Some(self.shown.by),
+            grounds: self.grounds.clone(),
             ..Record::new(time, event, outcome)
         }
     }

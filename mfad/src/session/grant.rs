@@ -5,16 +5,17 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use mfad_protocol::{PendingReference, limits};
 
+use super::{Caller, facts::Facts};
 use crate::{
     clock::Now,
+    config::Loaded,
     fairness::{Place, taken},
-    store::{CredentialId, PersonId},
-    throttle,
+    store::{CredentialId, Kind, Login, NewDevice},
 };
 
 /// Most grants at once of callers that are root, and of any one that is not; older ones of the same go first.
@@ -24,12 +25,14 @@ const OF_A_USER: usize = 8;
 const OF_USERS: usize = 1024;
 
 /// A grant.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Grant {
     /// The uid that obtained it, and alone may present it.
     pub caller_uid: u32,
     /// For whom.
     pub user: String,
+    /// su, where the user is who switches: to which account, and the real uid of the one who did.
+    pub switch: Option<(String, Option<u32>)>,
     /// For which service.
     pub service: String,
     /// What was earned.
@@ -39,21 +42,72 @@ pub struct Grant {
 }
 
 /// What stands behind a grant.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Earned {
-    /// The policy asked for nothing.
-    NotRequired,
+    /// Nothing had to be proven, or what had to was before. Whoever is known leaves a login behind.
+    NotRequired(Option<Login>),
     /// A second factor was proven.
-    Proven {
-        /// Whose.
-        person: PersonId,
-        /// From where.
-        place: throttle::Place,
-        /// Failed attempts between the last completed login and this one.
-        failures: u32,
-        /// An enrollment made in this login, to be activated when all of it has succeeded: credential and TOTP step.
-        enrollment: Option<(CredentialId, i64)>,
-    },
+    Proven(Box<Proof>),
+    /// The key decides, which sshd shows in the session phase. The policy that the login began with goes along.
+    Deferred(Arc<Loaded>),
+}
+
+/// A second factor, proven.
+#[derive(Debug, Clone)]
+pub struct Proof {
+    /// What the login leaves behind.
+    pub login: Login,
+    /// The uid of whose factor it was.
+    pub uid: Option<u32>,
+    /// Failed attempts between the last completed login and this one.
+    pub failures: u32,
+    /// An enrollment made in this login, to be activated when all of it has succeeded: credential and TOTP step.
+    pub enrollment: Option<(CredentialId, i64)>,
+    /// What it was proven with.
+    pub kinds: Vec<Kind>,
+    /// A device that its person wants to be remembered.
+    pub remember: Option<NewDevice>,
+    /// The person never came with this device before.
+    pub new_device: bool,
+}
+
+/// Who presents a grant, and for what.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim<'a> {
+    /// The reference.
+    pub reference: &'a str,
+    /// By the kernel's word.
+    pub caller_uid: u32,
+    /// Whom the host names.
+    pub user: &'a str,
+    /// At which service.
+    pub service: &'a str,
+    /// Real uid of the host process.
+    pub real_uid: Option<u32>,
+}
+
+impl<'a> Claim<'a> {
+    /// What these facts present, if anything.
+    pub fn of(facts: &'a Facts, caller: &Caller) -> Option<Self> {
+        Some(Self {
+            reference: facts.grant.as_deref()?,
+            caller_uid: caller.uid,
+            user: facts.user.as_deref()?,
+            service: &facts.service,
+            real_uid: facts.real_uid,
+        })
+    }
+}
+
+impl Grant {
+    /// Whether it may be presented so. The host names the same user in every phase: su the target, whoever was asked.
+    fn fits(&self, claim: &Claim<'_>) -> bool {
+        let same_people = match &self.switch {
+            None => self.user == claim.user,
+            Some((target, real_uid)) => target == claim.user && *real_uid == claim.real_uid,
+        };
+        same_people && self.caller_uid == claim.caller_uid && self.service == claim.service
+    }
 }
 
 /// The grants of logins in progress.
@@ -171,22 +225,11 @@ impl Grants {
         Some(reference)
     }
 
-    /// The grant of that reference, if this caller may present it for this user and service.
-    pub fn present(
-        &self,
-        reference: &str,
-        caller_uid: u32,
-        user: &str,
-        service: &str,
-        now: Now,
-    ) -> Option<Grant> {
+    /// The grant that is claimed, if it may be.
+    pub fn present(&self, claim: &Claim<'_>, now: Now) -> Option<Grant> {
         let mut live = self.live();
-        let (expires, grant) = live.find(reference)?;
-        let fits = *expires > now.steady
-            && grant.caller_uid == caller_uid
-            && grant.user == user
-            && grant.service == service;
-        fits.then(|| grant.clone())
+        let (expires, grant) = live.find(claim.reference)?;
+        (*expires > now.steady && grant.fits(claim)).then(|| grant.clone())
     }
 
     /// Marks a grant as accepted by the account phase, and keeps it for the session phase.
@@ -245,10 +288,49 @@ mod tests {
         Grant {
             caller_uid: 0,
             user: "alice".into(),
+            switch: None,
             service: "sshd".into(),
-            earned: Earned::NotRequired,
+            earned: Earned::NotRequired(None),
             committed: false,
         }
+    }
+
+    fn claim<'a>(
+        reference: &'a str,
+        caller_uid: u32,
+        user: &'a str,
+        service: &'a str,
+    ) -> Claim<'a> {
+        Claim {
+            reference,
+            caller_uid,
+            user,
+            service,
+            real_uid: Some(0),
+        }
+    }
+
+    #[test]
+    fn a_grant_of_su_is_bound_to_who_switches_and_to_whom() {
+        let grants = Grants::default();
+        let by_bob = Grant {
+            user: "bob".into(),
+            switch: Some(("root".into(), Some(1001))),
+            service: "su".into(),
+            ..alices()
+        };
+        let reference = grants.issue(by_bob, NOW).unwrap();
+        let present = |user, real_uid| {
+            let claim = Claim {
+                real_uid: Some(real_uid),
+                ..claim(&reference, 0, user, "su")
+            };
+            grants.present(&claim, NOW).is_some()
+        };
+        assert!(present("root", 1001));
+        assert!(!present("root", 1000), "somebody else switches");
+        assert!(!present("alice", 1001), "to somebody else");
+        assert!(!present("bob", 1001), "the host names the target");
     }
 
     #[test]
@@ -257,21 +339,29 @@ mod tests {
         let reference = grants.issue(alices(), NOW).unwrap();
         assert!(
             grants
-                .present(&reference, 0, "alice", "sshd", NOW)
+                .present(&claim(&reference, 0, "alice", "sshd"), NOW)
                 .is_some()
         );
         assert!(
             grants
-                .present(&reference, 1000, "alice", "sshd", NOW)
+                .present(&claim(&reference, 1000, "alice", "sshd"), NOW)
                 .is_none()
         );
-        assert!(grants.present(&reference, 0, "bob", "sshd", NOW).is_none());
         assert!(
             grants
-                .present(&reference, 0, "alice", "sudo", NOW)
+                .present(&claim(&reference, 0, "bob", "sshd"), NOW)
                 .is_none()
         );
-        assert!(grants.present("0123", 0, "alice", "sshd", NOW).is_none());
+        assert!(
+            grants
+                .present(&claim(&reference, 0, "alice", "sudo"), NOW)
+                .is_none()
+        );
+        assert!(
+            grants
+                .present(&claim("0123", 0, "alice", "sshd"), NOW)
+                .is_none()
+        );
     }
 
     #[test]
@@ -284,7 +374,7 @@ mod tests {
         };
         assert!(
             grants
-                .present(&reference, 0, "alice", "sshd", later)
+                .present(&claim(&reference, 0, "alice", "sshd"), later)
                 .is_none()
         );
         assert_eq!((grants.waiting(NOW), grants.waiting(later)), (1, 0));
@@ -292,7 +382,7 @@ mod tests {
         grants.retire(&reference);
         assert!(
             grants
-                .present(&reference, 0, "alice", "sshd", NOW)
+                .present(&claim(&reference, 0, "alice", "sshd"), NOW)
                 .is_none()
         );
     }
@@ -312,8 +402,16 @@ mod tests {
             }
         }
         assert_eq!(grants.waiting(NOW), 1 + OF_USERS);
-        assert!(grants.present(&roots, 0, "alice", "sshd", NOW).is_some());
-        assert!(grants.present(&only, 999, "alice", "sshd", NOW).is_some());
+        assert!(
+            grants
+                .present(&claim(&roots, 0, "alice", "sshd"), NOW)
+                .is_some()
+        );
+        assert!(
+            grants
+                .present(&claim(&only, 999, "alice", "sshd"), NOW)
+                .is_some()
+        );
         for _ in 0..CAPACITY {
             grants.issue(alices(), NOW).unwrap();
         }
@@ -328,7 +426,11 @@ mod tests {
             let reference = grants.issue(alices(), NOW).unwrap();
             grants.retire(&reference);
         }
-        assert!(grants.present(&first, 0, "alice", "sshd", NOW).is_some());
+        assert!(
+            grants
+                .present(&claim(&first, 0, "alice", "sshd"), NOW)
+                .is_some()
+        );
         assert!(grants.live().of_root.order.len() <= 2 * CAPACITY + 1);
     }
 }

@@ -1,29 +1,30 @@
 //! Runs logins: from a context to the first step, and from each answer to the next one.
 
 use std::{
+    os::fd::OwnedFd,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use mfad_protocol::{Context, Hook, Message, PendingReference, State, Step, Style};
-use policy::Known;
 
 use super::{
     Caller,
     dialogue::Dialogue,
     enrolling::Enrolling,
     facts::{Facts, Unservable},
-    grant::{Earned, Grant},
+    grant::{Claim, Earned, Grant, Proof},
+    scene::Scene,
     verdict::{Course, Play, Reminder, Subject, course},
+    weighing::Weighed,
 };
 use crate::{
     audit::{Event, Record},
     clock::Now,
     config::Loaded,
-    engine::{Engine, REALM},
+    engine::Engine,
     factor::otp::{Generator, identity},
-    people::NoAnswer,
-    store::{Kind, PersonId, PersonKey, Standing},
+    store::{Kind, Login, NewDevice, PersonId, PersonKey, Standing},
 };
 
 /// A login waiting for an answer.
@@ -34,6 +35,10 @@ pub struct Running {
     pub(super) person: Option<(PersonId, PersonKey)>,
     /// Failed attempts since that person's last completed login.
     pub(super) failures_before: u32,
+    /// What is known of it besides its facts.
+    pub(super) scene: Scene,
+    /// A device that may be remembered once all is proven.
+    pub(super) offer: Option<NewDevice>,
     pub(super) stage: Stage,
     /// The policy it began with.
     pub(super) loaded: Arc<Loaded>,
@@ -48,6 +53,27 @@ pub(super) enum Stage {
     Code(Dialogue),
     /// The first code of a factor being enrolled.
     Enroll(Enrolling),
+    /// Whether the device shall be remembered. All is proven.
+    Remember(Box<Proof>),
+}
+
+impl Running {
+    /// What has been proven with these kinds.
+    pub(super) fn proof(&self, kinds: Vec<Kind>, now: Now) -> Option<Proof> {
+        let (person, key) = self.person.as_ref()?;
+        Some(Proof {
+            login: Login {
+                circumstances: self.scene.circumstances,
+                ..Login::proven(*person, self.facts.place, now)
+            },
+            uid: Some(key.uid),
+            failures: self.failures_before,
+            enrollment: None,
+            kinds,
+            remember: None,
+            new_device: self.scene.is_first_of_its_device(),
+        })
+    }
 }
 
 /// A step, with the id of the dialogue if it goes on.
@@ -55,15 +81,24 @@ pub type Begun = (String, Step);
 
 impl Engine {
     /// Begins whatever a module's entry point asks for.
-    pub async fn begin(&self, caller: &Caller, context: Context) -> Begun {
+    /// `process` is the host program's pidfd.
+    pub async fn begin(
+        &self,
+        caller: &Caller,
+        context: Context,
+        process: Option<OwnedFd>,
+    ) -> Begun {
         let facts = match Facts::derive(context, caller) {
             Ok(facts) => facts,
             Err(unservable) => return self.refuse_unservable(caller, unservable),
         };
         match facts.hook {
-            Hook::Auth | Hook::Password => self.begin_dialogue(caller, facts).await,
-            Hook::Account => (String::new(), self.account(caller, facts).await),
-            Hook::Session => (String::new(), self.open_session(caller, facts).await),
+            Hook::Auth | Hook::Password => self.begin_dialogue(caller, facts, process).await,
+            Hook::Account => (String::new(), self.account(caller, facts, process).await),
+            Hook::Session => (
+                String::new(),
+                self.open_session(caller, facts, process).await,
+            ),
         }
     }
 
@@ -88,58 +123,84 @@ impl Engine {
         }
     }
 
-    async fn begin_dialogue(&self, caller: &Caller, mut facts: Facts) -> Begun {
+    async fn begin_dialogue(
+        &self,
+        caller: &Caller,
+        mut facts: Facts,
+        process: Option<OwnedFd>,
+    ) -> Begun {
         let now = self.now();
-        if facts.hook == Hook::Password && self.proven_in_this_transaction(caller, &facts, now) {
+        if facts.hook == Hook::Password
+            && let Some(proof) = self.proven_in_this_transaction(caller, &facts, now)
+        {
+            self.note_password_change(&facts, Some(proof.login.person), &self.loaded(), now)
+                .await;
             let mut record = facts.record(now.wall, Event::Authentication, "granted");
             record.detail = Some("proven earlier in this login".to_owned());
             self.note(record);
             return (String::new(), Step::of(State::Granted));
         }
-        let subject = match self.subject(caller, &facts, now).await {
-            Ok(subject) => subject,
+        let loaded = self.loaded();
+        let weighed = self.weigh(caller, &mut facts, process, loaded, now).await;
+        let weighed = match weighed {
+            Ok(weighed) => weighed,
             Err(state) => return (String::new(), Step::of(state)),
         };
-        facts.settle_place(subject.uid());
-        let loaded = self.loaded();
-        let decision = loaded.policy.decide(&request(&facts, &subject, now));
+        let unenrolled = weighed.loaded.policy.unenrolled();
         match course(
             &facts,
-            &subject,
-            &decision,
-            loaded.policy.unenrolled(),
+            &weighed.subject,
+            &weighed.settled.verdict,
+            unenrolled,
             now.wall,
         ) {
-            Course::Pass { remind } => self.pass(caller, &facts, remind, decision.rule, now),
-            Course::Enroll => {
-                self.begin_enrollment(caller, facts, subject, loaded, decision.rule, now)
-                    .await
+            Course::Pass { remind } => {
+                let person = weighed.subject.person().map(|person| person.id);
+                self.note_password_change(&facts, person, &weighed.loaded, now)
+                    .await;
+                self.pass(caller, &facts, &weighed, remind, now)
             }
+            Course::Enroll => self.begin_enrollment(caller, facts, weighed, now).await,
             Course::Ask {
                 play,
                 allowed,
                 count,
             } => {
-                let hint = self.replay_hint(&facts, &subject, now);
-                let (person, failures_before) = match (subject, &play) {
-                    (Subject::Enrolled(_, person), Play::Earnest) => {
-                        (Some((person.id, person.key)), person.failures_since)
-                    }
-                    _ => (None, 0),
-                };
-                let dialogue = Dialogue::new(play, allowed, count, loaded.settings.prompt.tries);
-                let prompt = format!("{hint}{}", loaded.settings.prompt.text);
-                let running = Running {
-                    facts,
-                    person,
-                    failures_before,
-                    stage: Stage::Code(dialogue),
-                    loaded,
-                    rule: decision.rule,
-                };
-                self.open(caller, running, vec![visible(prompt)])
+                let tries = weighed.loaded.settings.prompt.tries;
+                let dialogue = Dialogue::new(play, allowed, count, tries);
+                self.ask_for_a_code(caller, facts, weighed, dialogue, now)
             }
         }
+    }
+
+    fn ask_for_a_code(
+        &self,
+        caller: &Caller,
+        facts: Facts,
+        weighed: Weighed,
+        dialogue: Dialogue,
+        now: Now,
+    ) -> Begun {
+        let hint = self.replay_hint(&facts, &weighed.subject, now);
+        let preferred = preference(&facts, &weighed.subject, &dialogue);
+        let (person, failures_before) = match (weighed.subject, &dialogue.play) {
+            (Subject::Enrolled(_, person), Play::Earnest) => {
+                (Some((person.id, person.key)), person.failures_since)
+            }
+            _ => (None, 0),
+        };
+        let prompt = format!("{hint}{preferred}{}", weighed.loaded.settings.prompt.text);
+        let running = Running {
+            facts,
+            person,
+            failures_before,
+            scene: weighed.scene,
+            offer: weighed.settled.offer,
+            stage: Stage::Code(dialogue),
+            loaded: weighed.loaded,
+            rule: weighed.decision.rule,
+        };
+        self.open(caller, running, vec![visible(prompt)])
     }
 
     /// Registers a dialogue and makes its first step.
@@ -171,15 +232,20 @@ impl Engine {
         &self,
         caller: &Caller,
         facts: &Facts,
+        weighed: &Weighed,
         remind: Option<Reminder>,
-        rule: Option<String>,
         now: Now,
     ) -> Begun {
         let mut record = facts.record(now.wall, Event::Authentication, "not-required");
-        record.rule = rule;
-        record.detail = remind.is_some().then(|| "not enrolled".to_owned());
+        record.rule.clone_from(&weighed.decision.rule);
+        record.detail = match (&remind, &weighed.settled.relied) {
+            (Some(_), _) => Some("not enrolled".to_owned()),
+            (None, Some(relied)) => Some(relied.describe()),
+            (None, None) => None,
+        };
         self.note(record);
-        let grant = self.grant(caller, facts, Earned::NotRequired, now);
+        let earned = Earned::NotRequired(weighed.login(facts, now));
+        let grant = self.grant(caller, facts, earned, now);
         let messages = remind.map(reminder).into_iter().collect();
         (
             String::new(),
@@ -199,9 +265,11 @@ impl Engine {
         earned: Earned,
         now: Now,
     ) -> Option<PendingReference> {
+        let target = facts.target.clone();
         let grant = Grant {
             caller_uid: caller.uid,
             user: facts.user.clone()?,
+            switch: target.map(|target| (target, facts.real_uid)),
             service: facts.service.clone(),
             earned,
             committed: false,
@@ -209,63 +277,19 @@ impl Engine {
         self.grants.issue(grant, now)
     }
 
-    /// Who wants in; or how the login ends where nobody can say (which is recorded).
-    ///
-    /// A caller other than root may only ask for its own account; for any other it meets nobody, and nothing is looked
-    /// up on its behalf but its own uid.
-    pub(super) async fn subject(
+    /// The second factor that the auth phase of this very transaction has proven (an expired password is changed right
+    /// after it).
+    fn proven_in_this_transaction(
         &self,
         caller: &Caller,
         facts: &Facts,
         now: Now,
-    ) -> Result<Subject, State> {
-        let Some(user) = &facts.user else {
-            return Ok(Subject::Nobody);
-        };
-        let account = if caller.is_root() {
-            self.people.named(user).await
-        } else {
-            let own = self.people.with_uid(caller.uid).await;
-            own.map(|account| account.filter(|account| account.name == *user))
-        };
-        let person = self.store.find_person(REALM, user).await;
-        let (why, state) = match (account, person) {
-            (Ok(Some(account)), Ok(_)) if account.name != *user => {
-                return Ok(Subject::Alias(account));
-            }
-            (Ok(Some(account)), Ok(person)) => return Ok(Subject::of(account, person)),
-            (Ok(None), Ok(_)) => return Ok(Subject::Nobody),
-            (Err(NoAnswer::Silent), _) => (
-                "the name service does not answer".to_owned(),
-                State::Unavailable,
-            ),
-            // Anybody can ask for many names.
-            (Err(NoAnswer::Crowded), _) => (
-                "too many names are being looked up".to_owned(),
-                State::Denied,
-            ),
-            (_, Err(error)) => (error.to_string(), State::Unavailable),
-        };
-        let outcome = if state == State::Denied {
-            "denied"
-        } else {
-            "unavailable"
-        };
-        let mut record = facts.record(now.wall, Event::Authentication, outcome);
-        record.detail = Some(why);
-        self.note(record);
-        Err(state)
-    }
-
-    /// Whether the auth phase of this very transaction has proven a second factor (an expired password is changed
-    /// right after it).
-    fn proven_in_this_transaction(&self, caller: &Caller, facts: &Facts, now: Now) -> bool {
-        let (Some(reference), Some(user)) = (&facts.grant, &facts.user) else {
-            return false;
-        };
-        self.grants
-            .present(reference, caller.uid, user, &facts.service, now)
-            .is_some_and(|grant| matches!(grant.earned, Earned::Proven { .. }))
+    ) -> Option<Box<Proof>> {
+        let claim = Claim::of(facts, caller)?;
+        match self.grants.present(&claim, now)?.earned {
+            Earned::Proven(proof) => Some(proof),
+            Earned::NotRequired(_) | Earned::Deferred(_) => None,
+        }
     }
 
     /// Says when the next code comes, if the current one has been used (ssh, then sudo at once) and the person may
@@ -338,15 +362,26 @@ impl Engine {
     }
 }
 
-/// The policy's view of a login.
-pub(super) fn request<'a>(facts: &'a Facts, subject: &'a Subject, now: Now) -> policy::Request<'a> {
-    let user = facts.user.as_deref().unwrap_or_default();
-    policy::Request {
-        uid: subject.uid(),
-        groups: Known::Is(subject.groups()),
-        address: facts.address,
-        local: facts.local,
-        ..policy::Request::new(user, &facts.service, now.wall)
+/// Names the kind that the person wants to be asked for first, where there is a choice. Only to who has proven a key, or
+/// in the owner's own session: it tells that somebody is enrolled, and with what.
+fn preference(facts: &Facts, subject: &Subject, dialogue: &Dialogue) -> String {
+    let Subject::Enrolled(account, person) = subject else {
+        return String::new();
+    };
+    let usable = |kind: Kind| {
+        dialogue.allowed.contains(kind)
+            && person.credentials.iter().any(|credential| {
+                credential.kind == kind && credential.standing == Standing::Active
+            })
+    };
+    let preferred = person.preferred.as_deref().and_then(Kind::from_word);
+    match preferred {
+        Some(kind)
+            if dialogue.play == Play::Earnest && usable(kind) && facts.may_hint(account.uid) =>
+        {
+            format!("Your {} first. ", kind.word())
+        }
+        _ => String::new(),
     }
 }
 

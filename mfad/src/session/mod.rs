@@ -1,20 +1,27 @@
 //! Logins in progress: who asks, what is asked of them, and what came of it.
 //!
-//! Data flows one way: the bus hands in a [`Caller`] and a context; [`facts`] turns them into what is known;
-//! [`verdict`] decides, with the policy, how the dialogue is played; [`dialogue`] steps it (pure); [`logins`] runs it
-//! against the store. Nothing here knows D-Bus.
+//! Data flows one way: the bus hands in a [`Caller`] and a context; [`facts`] turns them into what is known; `gather`
+//! looks up what else the policy asks for, which makes a [`scene`]; [`reliance`] says what may stand in for an answer;
+//! [`verdict`] decides how the dialogue is played; [`dialogue`] steps it (pure); [`logins`] runs it against the store.
+//! Nothing here knows D-Bus.
 
 mod answering;
 pub mod dialogue;
 pub mod enrolling;
 pub mod facts;
 pub mod first_factor;
+pub mod gather;
 pub mod grant;
 pub mod logins;
 mod phases;
 pub mod registry;
+pub mod reliance;
+mod remembering;
+pub mod scene;
 pub mod ssh_keys;
+mod subject;
 pub mod verdict;
+mod weighing;
 pub mod whereabouts;
 
 /// Who is at the other end of a connection, by the kernel's or the bus's word.

@@ -1,7 +1,7 @@
 //! From facts and policy to the course that a login takes. Pure: a table in code, read from top to bottom.
 
 use mfad_protocol::Hook;
-use policy::{Decision, Requirement, Unenrolled, UnenrolledAction, Verdict};
+use policy::{Requirement, Unenrolled, UnenrolledAction, Verdict};
 
 use super::facts::{Facts, SELF_SERVICE};
 use crate::{
@@ -15,8 +15,8 @@ use crate::{
 pub enum Subject {
     /// Nobody of that name, or a name that the caller may not ask for.
     Nobody,
-    /// An account without a factor in use.
-    NotEnrolled(Account),
+    /// An account without a factor in use, and what the store knows of it all the same.
+    NotEnrolled(Account, Option<Person>),
     /// An account with at least one.
     Enrolled(Account, Person),
     /// The name service spells the name in another way (it ignores case, or knows an alias): neither the store nor the
@@ -39,7 +39,15 @@ impl Subject {
             {
                 Self::Enrolled(account, person)
             }
-            _ => Self::NotEnrolled(account),
+            person => Self::NotEnrolled(account, person),
+        }
+    }
+
+    /// Who the store knows under this name, if it is this account.
+    pub const fn person(&self) -> Option<&Person> {
+        match self {
+            Self::Enrolled(_, person) | Self::NotEnrolled(_, Some(person)) => Some(person),
+            Self::Nobody | Self::NotEnrolled(_, None) | Self::Stranger(_) | Self::Alias(_) => None,
         }
     }
 
@@ -47,7 +55,7 @@ impl Subject {
     pub fn uid(&self) -> Option<u32> {
         match self {
             Self::Nobody => None,
-            Self::NotEnrolled(account)
+            Self::NotEnrolled(account, _)
             | Self::Enrolled(account, _)
             | Self::Stranger(account)
             | Self::Alias(account) => Some(account.uid),
@@ -58,7 +66,7 @@ impl Subject {
     pub fn groups(&self) -> &[String] {
         match self {
             Self::Nobody => &[],
-            Self::NotEnrolled(account)
+            Self::NotEnrolled(account, _)
             | Self::Enrolled(account, _)
             | Self::Stranger(account)
             | Self::Alias(account) => &account.groups,
@@ -122,7 +130,7 @@ pub enum Gate {
 pub fn course(
     facts: &Facts,
     subject: &Subject,
-    decision: &Decision,
+    verdict: &Verdict,
     unenrolled: Unenrolled,
     wall: i64,
 ) -> Course {
@@ -137,7 +145,7 @@ pub fn course(
     if matches!(subject, Subject::Alias(_)) {
         return decoy(AN_ALIAS);
     }
-    let requirement = match (&decision.verdict, facts.service == SELF_SERVICE) {
+    let requirement = match (verdict, facts.service == SELF_SERVICE) {
         (Verdict::Deny, _) => return decoy("the policy denies"),
         // A user's proof before changing factors is never waived: the policy speaks of logins.
         (Verdict::NotRequired, false) => return Course::Pass { remind: None },
@@ -151,7 +159,7 @@ pub fn course(
         Subject::Stranger(_) => {
             decoy("the enrolled user had another uid; an administrator must reset it")
         }
-        Subject::NotEnrolled(_) => not_enrolled(facts, unenrolled, wall),
+        Subject::NotEnrolled(..) => not_enrolled(facts, unenrolled, wall),
         Subject::Enrolled(_, person) => {
             let allowed = Allowed::by_policy(&requirement.any);
             let usable = person.credentials.iter().any(|credential| {
@@ -196,12 +204,12 @@ fn not_enrolled(facts: &Facts, unenrolled: Unenrolled, wall: i64) -> Course {
 }
 
 /// What a guarded login without a grant gets.
-pub fn gate(subject: &Subject, decision: &Decision, unenrolled: Unenrolled, wall: i64) -> Gate {
-    match (&decision.verdict, subject) {
+pub fn gate(subject: &Subject, verdict: &Verdict, unenrolled: Unenrolled, wall: i64) -> Gate {
+    match (verdict, subject) {
         (_, Subject::Alias(_)) => Gate::Shut(AN_ALIAS),
         (Verdict::NotRequired, _) => Gate::Open(None),
         (Verdict::Deny, _) => Gate::Shut("the policy denies"),
-        (_, Subject::NotEnrolled(_)) if effective(unenrolled, wall) == UnenrolledAction::Allow => {
+        (_, Subject::NotEnrolled(..)) if effective(unenrolled, wall) == UnenrolledAction::Allow => {
             Gate::Open(Some(Reminder {
                 until: unenrolled.until,
             }))
@@ -254,8 +262,7 @@ mod tests {
         };
         let any = Verdict::Require(Requirement::any_factor());
         for verdict in [Verdict::NotRequired, any, Verdict::Deny] {
-            let decision = Decision::certain(verdict, None);
-            let course = course(&facts(), &alias, &decision, allow, 0);
+            let course = course(&facts(), &alias, &verdict, allow, 0);
             assert!(
                 matches!(
                     &course,
@@ -266,7 +273,7 @@ mod tests {
                 ),
                 "{course:?}"
             );
-            assert!(matches!(gate(&alias, &decision, allow, 0), Gate::Shut(_)));
+            assert!(matches!(gate(&alias, &verdict, allow, 0), Gate::Shut(_)));
         }
     }
 }

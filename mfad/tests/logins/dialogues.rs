@@ -9,7 +9,7 @@ use mfad_protocol::{Context, EnrollmentOptions, State, Step};
 async fn a_dialogue_can_be_answered_by_nobody_else_and_once_only() {
     let bench = Bench::with_policy(REQUIRED);
     let phone = bench.enroll(ALICE.0).await;
-    let (session, _) = bench.engine.begin(&root(1), ssh(ALICE.0)).await;
+    let (session, _) = bench.engine.begin(&root(1), ssh(ALICE.0), None).await;
     let code = vec![phone.code(START).into_bytes()];
     assert_eq!(
         bench
@@ -35,7 +35,7 @@ async fn a_dialogue_can_be_answered_by_nobody_else_and_once_only() {
             .state,
         State::Denied
     );
-    let (session, _) = bench.engine.begin(&root(1), ssh(ALICE.0)).await;
+    let (session, _) = bench.engine.begin(&root(1), ssh(ALICE.0), None).await;
     assert_eq!(
         bench.engine.respond(&root(1), &session, vec![]).await.state,
         State::Denied,
@@ -58,7 +58,7 @@ async fn an_unprivileged_caller_can_only_ask_for_itself() {
             uid,
             connection: Connection::Peer(u64::from(uid)),
         };
-        let (session, step) = bench.engine.begin(&caller, locker(ALICE.0)).await;
+        let (session, step) = bench.engine.begin(&caller, locker(ALICE.0), None).await;
         assert_eq!(step.state, State::Continue);
         let end = bench
             .engine
@@ -115,7 +115,7 @@ async fn two_factors_of_two_kinds_where_the_policy_wants_two() {
         .unwrap()
         .codes
         .unwrap();
-    let (session, _) = bench.engine.begin(&root(1), ssh(ALICE.0)).await;
+    let (session, _) = bench.engine.begin(&root(1), ssh(ALICE.0), None).await;
     let first = bench
         .engine
         .respond(&root(1), &session, vec![phone.code(START).into_bytes()])
@@ -126,7 +126,7 @@ async fn two_factors_of_two_kinds_where_the_policy_wants_two() {
         .respond(&root(1), &session, vec![codes[0].clone().into_bytes()])
         .await;
     assert_eq!(second.state, State::Granted);
-    let (session, _) = bench.engine.begin(&root(1), ssh(ALICE.0)).await;
+    let (session, _) = bench.engine.begin(&root(1), ssh(ALICE.0), None).await;
     bench
         .engine
         .respond(&root(1), &session, vec![codes[1].clone().into_bytes()])
@@ -145,7 +145,7 @@ async fn the_prompt_tells_a_proven_owner_when_the_next_code_comes() {
     bench.login(ssh(ALICE.0), &phone.code(START)).await;
     bench.clock.advance(18);
     let prompt = |step: Step| step.messages.last().unwrap().text.clone();
-    let (_, proven) = bench.engine.begin(&root(1), ssh(ALICE.0)).await;
+    let (_, proven) = bench.engine.begin(&root(1), ssh(ALICE.0), None).await;
     assert_eq!(
         prompt(proven),
         "This code has been used; the next one comes in 12 s. Verification code: "
@@ -158,7 +158,8 @@ async fn the_prompt_tells_a_proven_owner_when_the_next_code_comes() {
         ..ssh(ALICE.0)
     };
     assert!(
-        prompt(bench.engine.begin(&root(1), sudo).await.1).starts_with("This code has been used")
+        prompt(bench.engine.begin(&root(1), sudo, None).await.1)
+            .starts_with("This code has been used")
     );
     let stranger = Context {
         ssh_auth_info: None,
@@ -166,7 +167,7 @@ async fn the_prompt_tells_a_proven_owner_when_the_next_code_comes() {
         ..ssh(ALICE.0)
     };
     assert_eq!(
-        prompt(bench.engine.begin(&root(1), stranger).await.1),
+        prompt(bench.engine.begin(&root(1), stranger, None).await.1),
         "Verification code: "
     );
 }
@@ -179,7 +180,7 @@ async fn another_protocol_is_refused_as_unavailable() {
         ..ssh(ALICE.0)
     };
     assert_eq!(
-        bench.engine.begin(&root(1), context).await.1.state,
+        bench.engine.begin(&root(1), context, None).await.1.state,
         State::Unavailable
     );
 }
@@ -213,7 +214,7 @@ async fn a_context_over_its_bounds_is_refused_and_not_excused() {
         ssh_auth_info: Some("x".repeat(64 * 1024)),
         ..ssh(ALICE.0)
     };
-    let (_, step) = bench.engine.begin(&root(1), context).await;
+    let (_, step) = bench.engine.begin(&root(1), context, None).await;
     assert_eq!(step.state, State::Denied);
 }
 

@@ -7,7 +7,7 @@ use mfad_protocol::{Context, State};
 /// What somebody sees of a login, without the session's id.
 async fn transcript(bench: &Bench, context: Context, answer: &[u8]) -> Vec<String> {
     let caller = root(77);
-    let (session, step) = bench.engine.begin(&caller, context).await;
+    let (session, step) = bench.engine.begin(&caller, context, None).await;
     let mut seen = vec![format!("{:?} {:?}", step.state, step.messages)];
     if step.state == State::Continue {
         let end = bench

@@ -2,11 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
+mod by_key;
 mod dialogues;
 mod guessing;
 mod phases;
+mod remembered;
 mod rotation;
+mod step_up;
 mod support;
+mod switching;
 mod unenrolled;
 
 const REQUIRED: &str = "[unenrolled]\naction = \"deny\"\n";

@@ -24,17 +24,17 @@ async fn a_right_code_grants_once_and_the_account_and_session_phases_accept_it()
     assert_eq!(granted.state, State::Granted);
     let (_, account) = bench
         .engine
-        .begin(&root(1), after(Hook::Account, &granted, ssh(ALICE.0)))
+        .begin(&root(1), after(Hook::Account, &granted, ssh(ALICE.0)), None)
         .await;
     assert_eq!(account.state, State::Granted);
     let (_, session) = bench
         .engine
-        .begin(&root(2), after(Hook::Session, &account, ssh(ALICE.0)))
+        .begin(&root(2), after(Hook::Session, &account, ssh(ALICE.0)), None)
         .await;
     assert_eq!(session.state, State::Granted);
     let (_, again) = bench
         .engine
-        .begin(&root(3), after(Hook::Session, &account, ssh(ALICE.0)))
+        .begin(&root(3), after(Hook::Session, &account, ssh(ALICE.0)), None)
         .await;
     assert_eq!(again.state, State::Denied, "a grant serves one session");
     assert_eq!(
@@ -60,7 +60,7 @@ async fn the_account_phase_takes_no_grant_of_another_user_service_or_caller() {
     let granted = bench.login(ssh(ALICE.0), &phone.code(START)).await;
     let bobs = after(Hook::Account, &granted, ssh(BOB.0));
     assert_eq!(
-        bench.engine.begin(&root(1), bobs).await.1.state,
+        bench.engine.begin(&root(1), bobs, None).await.1.state,
         State::Denied
     );
     let sudo = Context {
@@ -68,7 +68,7 @@ async fn the_account_phase_takes_no_grant_of_another_user_service_or_caller() {
         ..after(Hook::Account, &granted, ssh(ALICE.0))
     };
     assert_eq!(
-        bench.engine.begin(&root(1), sudo).await.1.state,
+        bench.engine.begin(&root(1), sudo, None).await.1.state,
         State::Denied
     );
     let stranger = Caller {
@@ -77,7 +77,7 @@ async fn the_account_phase_takes_no_grant_of_another_user_service_or_caller() {
     };
     let stolen = after(Hook::Account, &granted, ssh(ALICE.0));
     assert_eq!(
-        bench.engine.begin(&stranger, stolen).await.1.state,
+        bench.engine.begin(&stranger, stolen, None).await.1.state,
         State::Denied
     );
 }
@@ -99,7 +99,7 @@ async fn a_public_key_alone_is_stopped_at_the_gate_unless_the_policy_asks_for_no
     assert_eq!(
         bench
             .engine
-            .begin(&root(1), gate("192.0.2.1"))
+            .begin(&root(1), gate("192.0.2.1"), None)
             .await
             .1
             .state,
@@ -107,7 +107,7 @@ async fn a_public_key_alone_is_stopped_at_the_gate_unless_the_policy_asks_for_no
     );
     let open = bench
         .engine
-        .begin(&root(1), gate("::ffff:10.1.2.3"))
+        .begin(&root(1), gate("::ffff:10.1.2.3"), None)
         .await
         .1;
     assert_eq!(open.state, State::NotRequired);
@@ -117,7 +117,7 @@ async fn a_public_key_alone_is_stopped_at_the_gate_unless_the_policy_asks_for_no
         ..gate("10.1.2.3")
     };
     assert_eq!(
-        bench.engine.begin(&root(1), session).await.1.state,
+        bench.engine.begin(&root(1), session, None).await.1.state,
         State::Granted
     );
     let without = Context {
@@ -125,7 +125,7 @@ async fn a_public_key_alone_is_stopped_at_the_gate_unless_the_policy_asks_for_no
         ..gate("192.0.2.1")
     };
     assert_eq!(
-        bench.engine.begin(&root(1), without).await.1.state,
+        bench.engine.begin(&root(1), without, None).await.1.state,
         State::Denied
     );
 }
@@ -141,7 +141,7 @@ async fn an_expired_password_is_changed_on_the_grant_of_the_login_that_found_it(
         ..ssh(ALICE.0)
     };
     assert_eq!(
-        bench.engine.begin(&root(1), change).await.1.state,
+        bench.engine.begin(&root(1), change, None).await.1.state,
         State::Granted
     );
     let without = Context {
@@ -149,7 +149,7 @@ async fn an_expired_password_is_changed_on_the_grant_of_the_login_that_found_it(
         ..ssh(ALICE.0)
     };
     assert_eq!(
-        bench.engine.begin(&root(1), without).await.1.state,
+        bench.engine.begin(&root(1), without, None).await.1.state,
         State::Continue
     );
 }
@@ -164,11 +164,11 @@ async fn whoever_comes_in_hears_how_often_somebody_failed_before() {
         let bench = &bench;
         async move {
             let account = after(Hook::Account, &granted, ssh(ALICE.0));
-            let (_, account) = bench.engine.begin(&root(1), account).await;
+            let (_, account) = bench.engine.begin(&root(1), account, None).await;
             // The login is noted in the background: the greeting must not depend on who is faster.
             tokio::time::sleep(std::time::Duration::from_millis(300)).await;
             let session = after(Hook::Session, &account, ssh(ALICE.0));
-            bench.engine.begin(&root(2), session).await.1.messages
+            bench.engine.begin(&root(2), session, None).await.1.messages
         }
     };
     let first = bench.login(ssh(ALICE.0), &phone.code(START)).await;

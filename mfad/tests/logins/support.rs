@@ -1,21 +1,29 @@
 //! An engine on a store of its own, with a clock that a test can set.
 
 use std::{
+    future::Future,
+    os::fd::OwnedFd,
     path::Path,
+    pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicI64, Ordering},
     },
 };
 
+use base64ct::Encoding as _;
 use mfad::{
     audit::Trail,
     clock::{Clock, Now},
     config::{Loaded, Settings},
     engine::Engine,
     factor::WORDS,
-    session::{Caller, Connection},
-    store::{seal::Keyring, sqlite::SqliteStore},
+    logind::Sessions,
+    session::{
+        Caller, Connection,
+        whereabouts::{Session, Whereabouts},
+    },
+    store::{SessionKey, seal::Keyring, sqlite::SqliteStore},
 };
 use mfad_protocol::{Context, Hook, PROTOCOL, State, Step};
 use policy::{Policy, Source, Vocabulary};
@@ -46,10 +54,52 @@ impl Clock for TestClock {
     }
 }
 
+/// A logind that says what a test wants it to.
+#[derive(Default)]
+pub(crate) struct TestSessions(Mutex<Whereabouts>);
+
+impl TestSessions {
+    pub(crate) fn say(&self, whereabouts: Whereabouts) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = whereabouts;
+    }
+}
+
+impl Sessions for TestSessions {
+    fn whereabouts<'a>(
+        &'a self,
+        _process: OwnedFd,
+    ) -> Pin<Box<dyn Future<Output = Whereabouts> + Send + 'a>> {
+        let said = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        Box::pin(std::future::ready(said))
+    }
+}
+
+/// A session of `uid` that came over the network.
+pub(crate) fn session(id: &str, uid: u32) -> Whereabouts {
+    Whereabouts::In(Session {
+        key: SessionKey::of(id, 1, 1),
+        id: id.into(),
+        uid,
+        seat: None,
+        remote: true,
+        host: Some("192.0.2.10".into()),
+    })
+}
+
+/// What stands for a pidfd: the test's logind does not look at it.
+pub(crate) fn process() -> OwnedFd {
+    std::fs::File::open("/dev/null").unwrap().into()
+}
+
 /// The engine and what it stands on.
 pub(crate) struct Bench {
     pub(crate) engine: Engine,
     pub(crate) clock: Arc<TestClock>,
+    pub(crate) sessions: Arc<TestSessions>,
     directory: tempfile::TempDir,
 }
 
@@ -64,9 +114,11 @@ impl Bench {
         let clock = Arc::new(TestClock(AtomicI64::new(START)));
         let keys = Keyring::generate_file().unwrap();
         let engine = engine(directory.path(), text, &keys, &clock);
+        let sessions = Arc::<TestSessions>::default();
         Self {
-            engine,
+            engine: engine.asking(Arc::<TestSessions>::clone(&sessions)),
             clock,
+            sessions,
             directory,
         }
     }
@@ -94,14 +146,54 @@ impl Bench {
 
     /// Runs a dialogue of one answer, in a connection of its own.
     pub(crate) async fn login(&self, context: Context, answer: &str) -> Step {
+        self.converse(context, &[answer]).await
+    }
+
+    /// Runs a dialogue of these answers, in a connection of its own, for as long as it asks.
+    pub(crate) async fn converse(&self, context: Context, answers: &[&str]) -> Step {
         let caller = root(rand_connection());
-        let (session, step) = self.engine.begin(&caller, context).await;
-        if step.state != State::Continue {
-            return step;
+        let (session, mut step) = self.engine.begin(&caller, context, Some(process())).await;
+        for answer in answers {
+            if step.state != State::Continue {
+                return step;
+            }
+            let answer = vec![answer.as_bytes().to_vec()];
+            step = self.engine.respond(&caller, &session, answer).await;
         }
-        self.engine
-            .respond(&caller, &session, vec![answer.as_bytes().to_vec()])
-            .await
+        step
+    }
+
+    /// The later phase of a login, with what the earlier one gave.
+    pub(crate) async fn follow(&self, hook: Hook, context: Context, earlier: &Step) -> Step {
+        let context = Context {
+            hook: Some(hook),
+            grant: earlier.grant.clone(),
+            ..context
+        };
+        self.converse(context, &[]).await
+    }
+
+    /// A whole login that asks for these answers; the state of its last phase, the first that is not passed.
+    pub(crate) async fn whole(&self, context: Context, answers: &[&str]) -> State {
+        let passed = |step: &Step| matches!(step.state, State::Granted | State::NotRequired);
+        let auth = self.converse(context.clone(), answers).await;
+        if !passed(&auth) {
+            return auth.state;
+        }
+        let account = self.follow(Hook::Account, context.clone(), &auth).await;
+        if !passed(&account) || !context.service.starts_with("ssh") {
+            return if passed(&account) {
+                auth.state
+            } else {
+                account.state
+            };
+        }
+        let session = self.follow(Hook::Session, context, &account).await;
+        if passed(&session) {
+            auth.state
+        } else {
+            session.state
+        }
     }
 }
 
@@ -159,6 +251,29 @@ pub(crate) fn root(connection: u64) -> Caller {
 fn rand_connection() -> u64 {
     static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1000);
     NEXT.fetch_add(1, Ordering::SeqCst)
+}
+
+/// A key as sshd tells it; `number` makes it another one.
+pub(crate) fn key(number: u8) -> String {
+    let mut blob = b"\0\0\0\x0bssh-ed25519\0\0\0 ".to_vec();
+    blob.extend([number; 32]);
+    format!(
+        "publickey ssh-ed25519 {}\n",
+        base64ct::Base64::encode_string(&blob)
+    )
+}
+
+/// sudo, as somebody's own, from their session.
+pub(crate) fn sudo(user: &str, uid: u32) -> Context {
+    Context {
+        service: "sudo".into(),
+        real_uid: Some(uid),
+        rhost: None,
+        tty: Some("/dev/pts/3".into()),
+        ssh_auth_info: None,
+        after_password: Some(true),
+        ..ssh(user)
+    }
 }
 
 /// An ssh login in its auth phase, after a public key.

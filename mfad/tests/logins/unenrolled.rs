@@ -21,7 +21,7 @@ fn phone_of(step: &Step) -> Phone {
 #[tokio::test]
 async fn enrollment_in_the_login_counts_only_once_the_whole_login_has_succeeded() {
     let bench = Bench::with_policy(ENROLL);
-    let (session, offered) = bench.engine.begin(&root(1), ssh(ALICE.0)).await;
+    let (session, offered) = bench.engine.begin(&root(1), ssh(ALICE.0), None).await;
     assert!(
         offered
             .messages
@@ -58,7 +58,7 @@ async fn enrollment_in_the_login_counts_only_once_the_whole_login_has_succeeded(
     );
 
     // The first factor was wrong: no account phase. Reconnecting shows the same secret.
-    let (session, offered) = bench.engine.begin(&root(2), ssh(ALICE.0)).await;
+    let (session, offered) = bench.engine.begin(&root(2), ssh(ALICE.0), None).await;
     assert_eq!(phone_of(&offered).code(START), phone.code(START));
     let granted = bench
         .engine
@@ -66,7 +66,7 @@ async fn enrollment_in_the_login_counts_only_once_the_whole_login_has_succeeded(
         .await;
     let (_, account) = bench
         .engine
-        .begin(&root(3), after(Hook::Account, &granted, ssh(ALICE.0)))
+        .begin(&root(3), after(Hook::Account, &granted, ssh(ALICE.0)), None)
         .await;
     assert_eq!(account.state, State::Granted);
     assert!(bench.engine.show_user(ALICE.0).await.unwrap().enrolled);
@@ -88,9 +88,9 @@ async fn enrollment_in_the_login_counts_only_once_the_whole_login_has_succeeded(
 #[tokio::test]
 async fn a_pending_enrollment_is_forgotten_after_15_minutes() {
     let bench = Bench::with_policy(ENROLL);
-    let (_, first) = bench.engine.begin(&root(1), ssh(ALICE.0)).await;
+    let (_, first) = bench.engine.begin(&root(1), ssh(ALICE.0), None).await;
     bench.clock.advance(15 * 60);
-    let (_, second) = bench.engine.begin(&root(2), ssh(ALICE.0)).await;
+    let (_, second) = bench.engine.begin(&root(2), ssh(ALICE.0), None).await;
     assert_ne!(phone_of(&first).code(START), phone_of(&second).code(START));
 }
 
@@ -115,12 +115,12 @@ async fn those_without_a_factor_are_let_in_reminded_until_the_day_and_then_refus
 #[tokio::test]
 async fn at_another_place_the_secret_is_another() {
     let bench = Bench::with_policy(ENROLL);
-    let (_, here) = bench.engine.begin(&root(1), ssh(ALICE.0)).await;
+    let (_, here) = bench.engine.begin(&root(1), ssh(ALICE.0), None).await;
     let elsewhere = Context {
         rhost: Some("198.51.100.7".into()),
         ..ssh(ALICE.0)
     };
-    let (_, there) = bench.engine.begin(&root(2), elsewhere).await;
+    let (_, there) = bench.engine.begin(&root(2), elsewhere, None).await;
     assert_ne!(phone_of(&here).code(START), phone_of(&there).code(START));
 }
 
@@ -133,7 +133,7 @@ async fn of_two_enrollments_in_logins_the_first_completed_counts_alone() {
     };
     let mut granted = Vec::new();
     for context in [ssh(ALICE.0), elsewhere] {
-        let (session, offered) = bench.engine.begin(&root(1), context.clone()).await;
+        let (session, offered) = bench.engine.begin(&root(1), context.clone(), None).await;
         let code = phone_of(&offered).code(START).into_bytes();
         let step = bench.engine.respond(&root(1), &session, vec![code]).await;
         assert_eq!(step.state, State::Granted);
@@ -141,7 +141,7 @@ async fn of_two_enrollments_in_logins_the_first_completed_counts_alone() {
     }
     let mut states = Vec::new();
     for account in granted {
-        states.push(bench.engine.begin(&root(1), account).await.1.state);
+        states.push(bench.engine.begin(&root(1), account, None).await.1.state);
     }
     assert_eq!(states, [State::Granted, State::Denied]);
     let alice = bench.engine.show_user(ALICE.0).await.unwrap();

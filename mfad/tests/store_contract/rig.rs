@@ -45,6 +45,7 @@ pub(crate) fn record(user: &str, event: Event) -> Record {
         tty: None,
         factor: None,
         rule: None,
+        grounds: mfad::audit::Grounds::default(),
         by: None,
         detail: None,
     }

@@ -53,6 +53,7 @@ fn record(user: &str) -> Record {
         tty: None,
         factor: None,
         rule: None,
+        grounds: mfad::audit::Grounds::default(),
         by: None,
         detail: None,
     }

@@ -1,0 +1,227 @@
+//! Asks logind which login session a process is in. It believes no more than that: what the session means for a login is
+//! decided elsewhere.
+
+use std::{
+    future::Future,
+    os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tokio::sync::Mutex;
+use zbus::{Connection as Bus, DeserializeDict, Type, wire::OwnedObjectPath};
+
+use crate::{
+    session::whereabouts::{Session, Whereabouts},
+    store::SessionKey,
+};
+
+/// How long logind may take, all its answers together. A login waits for it only where a rule needs it.
+const PATIENCE: Duration = Duration::from_millis(800);
+/// Longest name of a session, seat or host that is taken, in bytes.
+const LONGEST: usize = 256;
+
+const NAME: &str = "org.freedesktop.login1";
+const SESSION: &str = "org.freedesktop.login1.Session";
+
+/// Knows the session of a process.
+pub trait Sessions: Send + Sync {
+    /// Where that process (a pidfd) runs. Answers within a second, whatever happens.
+    fn whereabouts<'a>(
+        &'a self,
+        process: OwnedFd,
+    ) -> Pin<Box<dyn Future<Output = Whereabouts> + Send + 'a>>;
+}
+
+/// Knows nothing.
+#[derive(Debug, Default)]
+pub struct Nowhere;
+
+impl Sessions for Nowhere {
+    fn whereabouts<'a>(
+        &'a self,
+        _process: OwnedFd,
+    ) -> Pin<Box<dyn Future<Output = Whereabouts> + Send + 'a>> {
+        Box::pin(std::future::ready(Whereabouts::Unknown))
+    }
+}
+
+/// logind, over the daemon's connection to the system bus.
+pub struct Logind {
+    bus: Arc<Mutex<Option<Bus>>>,
+}
+
+impl Logind {
+    /// Asks over whatever connection is there at the time.
+    pub fn on(bus: Arc<Mutex<Option<Bus>>>) -> Self {
+        Self { bus }
+    }
+
+    async fn ask(&self, process: &OwnedFd) -> Option<Session> {
+        let pid = pid_of(process.as_fd())?;
+        let bus = self.bus.lock().await.clone()?;
+        let manager = "/org/freedesktop/login1";
+        let interface = "org.freedesktop.login1.Manager";
+        let found = bus
+            .call_method(
+                Some(NAME),
+                manager,
+                Some(interface),
+                "GetSessionByPID",
+                &pid,
+            )
+            .await
+            .ok()?;
+        let path: OwnedObjectPath = found.body().deserialize().ok()?;
+        let told = bus
+            .call_method(
+                Some(NAME),
+                &path,
+                Some("org.freedesktop.DBus.Properties"),
+                "GetAll",
+                &SESSION,
+            )
+            .await
+            .ok()?;
+        let told: Told = told.body().deserialize().ok()?;
+        // Alive now, and so all the time: the number was nobody else's while logind was asked about it.
+        is_alive(process.as_fd()).then(|| told.session()).flatten()
+    }
+}
+
+impl Sessions for Logind {
+    fn whereabouts<'a>(
+        &'a self,
+        process: OwnedFd,
+    ) -> Pin<Box<dyn Future<Output = Whereabouts> + Send + 'a>> {
+        Box::pin(async move {
+            let asked = tokio::time::timeout(PATIENCE, self.ask(&process)).await;
+            asked
+                .ok()
+                .flatten()
+                .map_or(Whereabouts::Unknown, Whereabouts::In)
+        })
+    }
+}
+
+/// What is read of a session's properties (org.freedesktop.login1(5)).
+#[derive(Debug, Clone, DeserializeDict, Type)]
+#[zbus(signature = "dict", rename_all = "PascalCase")]
+struct Told {
+    id: String,
+    timestamp: u64,
+    timestamp_monotonic: u64,
+    user: (u32, OwnedObjectPath),
+    seat: (String, OwnedObjectPath),
+    remote: bool,
+    remote_host: String,
+}
+
+impl Told {
+    fn session(self) -> Option<Session> {
+        let present = |text: String| (1..=LONGEST).contains(&text.len()).then_some(text);
+        let id = present(self.id)?;
+        Some(Session {
+            key: SessionKey::of(&id, self.timestamp, self.timestamp_monotonic),
+            id,
+            uid: self.user.0,
+            seat: present(self.seat.0),
+            remote: self.remote,
+            host: present(self.remote_host),
+        })
+    }
+}
+
+/// The process that a pidfd stands for; `None` for other descriptors, and for processes that this one cannot see.
+fn pid_of(process: BorrowedFd<'_>) -> Option<u32> {
+    let info =
+        std::fs::read_to_string(format!("/proc/self/fdinfo/{}", process.as_raw_fd())).ok()?;
+    let line = info.lines().find_map(|line| line.strip_prefix("Pid:"))?;
+    line.trim().parse().ok().filter(|pid| *pid > 0)
+}
+
+/// A pidfd can be read from once its process has ended.
+fn is_alive(process: BorrowedFd<'_>) -> bool {
+    let mut watched = [PollFd::new(process, PollFlags::POLLIN)];
+    poll(&mut watched, PollTimeout::ZERO) == Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashMap, process::Command};
+
+    use zbus::{Variant, wire::ObjectPath};
+
+    use super::*;
+
+    fn pidfd(pid: u32) -> OwnedFd {
+        use std::os::fd::FromRawFd as _;
+        // SAFETY: pidfd_open(2) takes two integers and returns a new descriptor, which nobody else owns.
+        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+        assert!(fd >= 0);
+        // SAFETY: as above.
+        unsafe { OwnedFd::from_raw_fd(i32::try_from(fd).unwrap()) }
+    }
+
+    fn properties(edit: impl FnOnce(&mut HashMap<&str, Variant<'_>>)) -> Option<Session> {
+        let path = || ObjectPath::try_from("/org/freedesktop/login1/x").unwrap();
+        let mut told: HashMap<&str, Variant<'_>> = HashMap::from([
+            ("Id", "3".into()),
+            ("Timestamp", 5_u64.into()),
+            ("TimestampMonotonic", 7_u64.into()),
+            ("User", (1000_u32, path()).into()),
+            ("Seat", ("", path()).into()),
+            ("Remote", true.into()),
+            ("RemoteHost", "192.0.2.7".into()),
+            ("Leader", 42_u32.into()),
+        ]);
+        edit(&mut told);
+        let message = zbus::Message::signal("/x", "a.b", "C");
+        let message = message.build(&told).unwrap();
+        let told: Told = message.body().deserialize().ok()?;
+        told.session()
+    }
+
+    #[test]
+    fn a_session_is_what_logind_says_of_it() {
+        let session = properties(|_| ()).unwrap();
+        assert_eq!(session.key, SessionKey::of("3", 5, 7));
+        assert_eq!(
+            (session.uid, session.seat, session.remote),
+            (1000, None, true)
+        );
+        assert_eq!(session.host.as_deref(), Some("192.0.2.7"));
+    }
+
+    #[test]
+    fn what_is_missing_or_of_another_type_makes_it_unknown() {
+        for name in ["Id", "Timestamp", "User", "Seat", "Remote", "RemoteHost"] {
+            assert_eq!(properties(|told| drop(told.remove(name))), None, "{name}");
+            let wrong = properties(|told| drop(told.insert(name, 7_u8.into())));
+            assert_eq!(wrong, None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_pidfd_names_its_process_for_as_long_as_it_lives() {
+        let own = pidfd(std::process::id());
+        assert_eq!(pid_of(own.as_fd()), Some(std::process::id()));
+        assert!(is_alive(own.as_fd()));
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let ended = pidfd(child.id());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!is_alive(ended.as_fd()));
+        let no_process: OwnedFd = std::fs::File::open("/").unwrap().into();
+        assert_eq!(pid_of(no_process.as_fd()), None);
+    }
+
+    #[tokio::test]
+    async fn without_a_bus_nothing_is_known() {
+        let logind = Logind::on(Arc::default());
+        let whereabouts = logind.whereabouts(pidfd(std::process::id())).await;
+        assert_eq!(whereabouts, Whereabouts::Unknown);
+    }
+}

@@ -1,0 +1,189 @@
+//! Finds out what the policy asks for, and no more. Each look-up is bounded in time, and what fails leaves its fact
+//! unknown: it decides nothing.
+
+use std::os::fd::OwnedFd;
+
+use policy::{Additions, Fact, FactSet, Known, Source};
+
+use super::{
+    Caller,
+    facts::Facts,
+    scene::{Demands, Scene},
+    verdict::Subject,
+};
+use crate::{
+    clock::Now,
+    config::{self, Loaded},
+    engine::Engine,
+    risk::{self, Circumstances, History, Mark, Network},
+    store::{Person, PersonId, Recollection, StoreError},
+};
+
+/// What depends on where a person sits.
+const OF_A_PLACE: [Fact; 7] = [
+    Fact::Network,
+    Fact::Seat,
+    Fact::Country,
+    Fact::Device,
+    Fact::Risk,
+    Fact::Remembered,
+    Fact::Proofs,
+];
+/// What the store's memory of earlier logins is asked for.
+const OF_THE_PAST: [Fact; 5] = [
+    Fact::Device,
+    Fact::Risk,
+    Fact::LastMfa,
+    Fact::LastLogin,
+    Fact::Remembered,
+];
+/// A row that is nobody's, so that somebody unknown is looked up like anybody else.
+const NOBODY: PersonId = PersonId(-1);
+
+/// What a login is to be decided by, besides the policy, and which facts that and the policy ask for.
+#[derive(Debug)]
+pub struct Wanted {
+    demands: Demands,
+    pub(super) needs: FactSet,
+}
+
+impl Wanted {
+    /// By this policy, and what this person demands beyond it.
+    pub fn of(loaded: &Loaded, person: Option<&Person>) -> Self {
+        let policy = loaded.policy.needs();
+        let Some(text) = person.and_then(|person| person.requirement.as_deref()) else {
+            return Self {
+                demands: Demands::default(),
+                needs: policy,
+            };
+        };
+        let source = Source {
+            name: "own additions",
+            text,
+        };
+        match Additions::parse(source, &config::vocabulary()) {
+            Ok(additions) => Self {
+                needs: policy.union(additions.needs()),
+                demands: Demands::Rules(additions),
+            },
+            Err(_) => Self {
+                demands: Demands::Unreadable,
+                needs: policy,
+            },
+        }
+    }
+}
+
+impl Engine {
+    /// Settles where the host program runs, if a rule asks for that. Only root's word is taken for which process that is.
+    pub(super) async fn find_whereabouts(
+        &self,
+        caller: &Caller,
+        facts: &mut Facts,
+        process: Option<OwnedFd>,
+        needs: FactSet,
+    ) {
+        let process = process.filter(|_| caller.is_root() && needs.contains_any(&OF_A_PLACE));
+        let whereabouts = match process {
+            Some(process) => self.sessions.whereabouts(process).await,
+            None => super::whereabouts::Whereabouts::default(),
+        };
+        facts.settle_whereabouts(whereabouts);
+    }
+
+    /// Looks up what is wanted. `facts` may be those of a login that is only thought of.
+    pub async fn gather(
+        &self,
+        facts: &Facts,
+        subject: &Subject,
+        loaded: &Loaded,
+        wanted: Wanted,
+        now: Now,
+    ) -> Scene {
+        let person = subject.person();
+        let needs = wanted.needs;
+        let mut scene = Scene {
+            additions: wanted.demands,
+            circumstances: Circumstances {
+                network: facts.address.map(Network::of),
+                device: mark(facts),
+                ..Circumstances::default()
+            },
+            ..Scene::default()
+        };
+        if needs.contains_any(&[Fact::Country, Fact::Risk]) {
+            self.locate(facts, &mut scene, now);
+        }
+        if needs.contains_any(&OF_THE_PAST) {
+            self.remember_the_past(facts, person, loaded, &mut scene, now)
+                .await;
+        }
+        if let (true, Some(person), Some(session)) = (
+            needs.contains(Fact::Proofs),
+            person,
+            facts.whereabouts.proofs_of(subject.uid()),
+        ) {
+            let proofs = self.store.proofs(person.id, session, now).await;
+            scene.proofs = proofs.unwrap_or_default();
+        }
+        scene
+    }
+
+    /// Where on the globe the far end is.
+    fn locate(&self, facts: &Facts, scene: &mut Scene, now: Now) {
+        let _ = (self, facts, scene, now);
+    }
+
+    async fn remember_the_past(
+        &self,
+        facts: &Facts,
+        person: Option<&Person>,
+        loaded: &Loaded,
+        scene: &mut Scene,
+        now: Now,
+    ) {
+        let id = person.map_or(NOBODY, |person| person.id);
+        let recalled = match self.store.recall(id, facts.place, now).await {
+            // Nobody has been here: that is known, and is not risky.
+            Err(StoreError::NotFound) => Recollection::default(),
+            Err(_) => return,
+            Ok(recalled) => recalled,
+        };
+        let history = &recalled.history;
+        scene.last_mfa = Known::Is(history.last_mfa);
+        scene.last_login = Known::Is(history.last_login);
+        if facts.awaits_its_key() {
+            // The device is not visible yet, and it is what makes a login unusual first of all.
+            return;
+        }
+        scene.device = device(history, &scene.circumstances);
+        scene.risk = Some(risk::assess(
+            history,
+            &scene.circumstances,
+            recalled.failures,
+            &loaded.settings.risk.settings,
+            now.wall,
+        ));
+    }
+}
+
+/// What a device is recognized by: its key, or the seat that one sits at.
+fn mark(facts: &Facts) -> Option<Mark> {
+    if let Some(key) = facts.key() {
+        return Some(Mark::of("ssh-key", &key.fingerprint));
+    }
+    match &facts.seat {
+        Known::Is(Some(seat)) if facts.local => Some(Mark::of("seat", seat)),
+        _ => None,
+    }
+}
+
+fn device(history: &History, circumstances: &Circumstances) -> Known<policy::Device> {
+    circumstances.device.map_or(Known::Unknown, |mark| {
+        Known::Is(if history.knows(mark) {
+            policy::Device::Known
+        } else {
+            policy::Device::New
+        })
+    })
+}

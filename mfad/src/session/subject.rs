@@ -1,0 +1,91 @@
+//! Whose second factor a login asks for, from the name that the host states and the uid that the kernel does.
+
+use mfad_protocol::State;
+use policy::SuSubject;
+
+use super::{Caller, facts::Facts, verdict::Subject};
+use crate::{
+    audit::Event,
+    clock::Now,
+    config::Loaded,
+    engine::{Engine, REALM},
+    people::NoAnswer,
+};
+
+/// su, under the names that hosts give it.
+const SU: [&str; 2] = ["su", "su-l"];
+
+impl Engine {
+    /// Makes who switches the subject of su, where the policy says so. Who that is, the kernel says; an account that
+    /// cannot be found leaves nobody, who passes nowhere.
+    pub(super) async fn settle_subject(
+        &self,
+        caller: &Caller,
+        facts: &mut Facts,
+        loaded: &Loaded,
+    ) -> Result<(), NoAnswer> {
+        let by_caller = loaded.policy.subject().su == SuSubject::Caller;
+        if !(by_caller && caller.is_root() && SU.contains(&facts.service.as_str())) {
+            return Ok(());
+        }
+        let account = match facts.real_uid {
+            Some(uid) => self.people.with_uid(uid).await?,
+            None => None,
+        };
+        facts.switch(account.map(|account| account.name));
+        Ok(())
+    }
+
+    /// Who wants in; or how the login ends where nobody can say (which is recorded).
+    ///
+    /// A caller other than root may only ask for its own account; for any other it meets nobody, and nothing is looked
+    /// up on its behalf but its own uid.
+    pub(super) async fn subject(
+        &self,
+        caller: &Caller,
+        facts: &Facts,
+        now: Now,
+    ) -> Result<Subject, State> {
+        let Some(user) = &facts.user else {
+            return Ok(Subject::Nobody);
+        };
+        let account = if caller.is_root() {
+            self.people.named(user).await
+        } else {
+            let own = self.people.with_uid(caller.uid).await;
+            own.map(|account| account.filter(|account| account.name == *user))
+        };
+        let person = self.store.find_person(REALM, user).await;
+        match (account, person) {
+            (Ok(Some(account)), Ok(_)) if account.name != *user => Ok(Subject::Alias(account)),
+            (Ok(Some(account)), Ok(person)) => Ok(Subject::of(account, person)),
+            (Ok(None), Ok(_)) => Ok(Subject::Nobody),
+            (Err(why), _) => Err(self.no_account(facts, why, now)),
+            (_, Err(error)) => {
+                Err(self.without_subject(facts, State::Unavailable, error.to_string(), now))
+            }
+        }
+    }
+
+    /// The name service does not say who somebody is.
+    pub(super) fn no_account(&self, facts: &Facts, why: NoAnswer, now: Now) -> State {
+        let (why, state) = match why {
+            NoAnswer::Silent => ("the name service does not answer", State::Unavailable),
+            // Anybody can ask for many names.
+            NoAnswer::Crowded => ("too many names are being looked up", State::Denied),
+        };
+        self.without_subject(facts, state, why.to_owned(), now)
+    }
+
+    fn without_subject(&self, facts: &Facts, state: State, why: String, now: Now) -> State {
+        let outcome = if state == State::Denied {
+            "denied"
+        } else {
+            "unavailable"
+        };
+        let mut record = facts.record(now.wall, Event::Authentication, outcome);
+        record.detail = Some(why);
+        self.note(record);
+        state
+    }
+}

@@ -1,0 +1,101 @@
+//! Everything between a login's facts and its course: who, where, what the policy says of it, and what may stand in for an
+//! answer. It asks in that order, and decides nothing by itself.
+
+use std::{os::fd::OwnedFd, sync::Arc};
+
+use mfad_protocol::State;
+use policy::Decision;
+
+use super::{
+    Caller,
+    facts::Facts,
+    gather::Wanted,
+    reliance::{Relied, Settled},
+    scene::Scene,
+    verdict::Subject,
+};
+use crate::{
+    clock::Now,
+    config::Loaded,
+    engine::Engine,
+    store::{Lesson, Login},
+};
+
+/// A login, decided.
+#[derive(Debug)]
+pub(super) struct Weighed {
+    /// The policy that it was decided by.
+    pub loaded: Arc<Loaded>,
+    /// Who wants in.
+    pub subject: Subject,
+    /// What else is known.
+    pub scene: Scene,
+    /// What the policy says.
+    pub decision: Decision,
+    /// What is left of that.
+    pub settled: Settled,
+}
+
+impl Weighed {
+    /// What it leaves behind if nothing is proven in it.
+    pub(super) fn login(&self, facts: &Facts, now: Now) -> Option<Login> {
+        let person = self.subject.person()?;
+        let remembered = match &self.settled.relied {
+            Some(Relied::Device(device)) => Some(*device),
+            Some(Relied::Proof(_)) | None => None,
+        };
+        let usual = |scene: &Scene| {
+            let assessed = scene.risk.as_ref();
+            assessed.is_some_and(|risk| risk.signals.is_empty())
+        };
+        // Who was let in for what was proven before must not make a new place a usual one with it.
+        let lesson = if self.settled.relied.is_none() && usual(&self.scene) {
+            Lesson::Usual
+        } else {
+            Lesson::Nothing
+        };
+        Some(Login {
+            lesson,
+            remembered,
+            circumstances: self.scene.circumstances,
+            ..Login::proven(person.id, facts.place, now)
+        })
+    }
+}
+
+impl Engine {
+    /// Weighs a login by this policy; or says how it ends where nobody can say whose it is.
+    pub(super) async fn weigh(
+        &self,
+        caller: &Caller,
+        facts: &mut Facts,
+        process: Option<OwnedFd>,
+        loaded: Arc<Loaded>,
+        now: Now,
+    ) -> Result<Weighed, State> {
+        if let Err(why) = self.settle_subject(caller, facts, &loaded).await {
+            return Err(self.no_account(facts, why, now));
+        }
+        let subject = self.subject(caller, facts, now).await?;
+        let wanted = Wanted::of(&loaded, subject.person());
+        self.find_whereabouts(caller, facts, process, wanted.needs)
+            .await;
+        facts.settle_place(subject.uid());
+        let scene = self.gather(facts, &subject, &loaded, wanted, now).await;
+        let decision = scene.decide(&loaded.policy, facts, &subject, now);
+        facts.grounds = scene.grounds(facts, &decision);
+        let settled = self
+            .settle(facts, &subject, &decision, &scene, &loaded, now)
+            .await;
+        if let Some(Relied::Device(_)) = &settled.relied {
+            facts.grounds.device = settled.relied.as_ref().map(Relied::describe);
+        }
+        Ok(Weighed {
+            loaded,
+            subject,
+            scene,
+            decision,
+            settled,
+        })
+    }
+}
