@@ -187,6 +187,7 @@ impl Core {
                 Ok(count) => enrolled = count,
                 Err(error) => problems.push(error.to_string()),
             }
+            problems.extend(engine.problems());
             // Reading may work where a code could not be spent.
             if let Err(error) = engine.store.probe().await {
                 problems.push(error.to_string());

@@ -102,6 +102,7 @@ impl Engine {
     ) -> Result<Self, FactorError> {
         let decoy = Decoy::make(&keyring)?;
         trail.enable(loaded.settings.audit.syslog);
+        read_places(&loaded, clock.now());
         Ok(Self {
             registry: Registry::new(loaded.settings.session.max),
             chatter: Chatter::default(),
@@ -134,11 +135,18 @@ impl Engine {
 
     /// Puts another configuration in force, for whoever comes next.
     pub fn replace(&self, loaded: Loaded) {
+        read_places(&loaded, self.now());
         self.store.set_options(loaded.settings.store_options());
         self.trail.enable(loaded.settings.audit.syslog);
         *self.watch.lock().unwrap_or_else(PoisonError::into_inner) = watch(&loaded);
         *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(loaded);
         self.people.forget();
+    }
+
+    /// What is wrong with what the configuration names besides itself.
+    pub fn problems(&self) -> Vec<String> {
+        let places = &self.loaded().places;
+        places.problem(self.now().wall).into_iter().collect()
     }
 
     /// The current moment.
@@ -200,6 +208,15 @@ impl Engine {
         self.registry.len(std::time::Instant::now()) == 0
             && self.grants.waiting(now) == 0
             && self.offers.is_empty(now)
+    }
+}
+
+/// Has the database of places read now, if a rule needs it, and not in somebody's login.
+fn read_places(loaded: &Loaded, now: Now) {
+    let needed = [policy::Fact::Country, policy::Fact::Risk];
+    if loaded.policy.needs().contains_any(&needed) {
+        // Why it cannot be read is said in the first login that misses it, and in the status.
+        let _problem = loaded.places.problem(now.wall);
     }
 }
 

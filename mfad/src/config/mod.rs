@@ -30,7 +30,7 @@ pub use settings::{
 };
 pub use trust::DeviceTrust;
 
-use crate::factor;
+use crate::{factor, location::Places};
 
 /// Most drop-ins.
 const MAX_DROP_INS: usize = 256;
@@ -46,6 +46,8 @@ pub struct Loaded {
     pub settings: Settings,
     /// From `policy.toml`, the drop-ins and the vendor's defaults.
     pub policy: Policy,
+    /// The database that the settings name.
+    pub places: Places,
 }
 
 /// One thing that is wrong with the configuration.
@@ -93,7 +95,12 @@ pub fn load(paths: &Paths) -> Result<Loaded, ConfigErrors> {
     let policy = policy.map_err(|found| reading.note(found)).ok();
     match (settings, policy) {
         (Some(settings), Some(policy)) if reading.errors.is_empty() => {
-            Ok(Loaded { settings, policy })
+            let places = Places::new(&settings.risk, paths);
+            Ok(Loaded {
+                settings,
+                policy,
+                places,
+            })
         }
         _ => Err(ConfigErrors(reading.errors)),
     }

@@ -55,9 +55,18 @@ impl Whereabouts {
 pub struct Places {
     file: Option<PathBuf>,
     max_age: i64,
-    paths: Paths,
+    root: PathBuf,
+    owner: u32,
     database: OnceLock<Result<Database, String>>,
     told: AtomicBool,
+}
+
+impl std::fmt::Debug for Places {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Places")
+            .field("file", &self.file)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Places {
@@ -66,7 +75,20 @@ impl Places {
         Self {
             file: risk.location_database.clone(),
             max_age: in_seconds(risk.location_max_age),
-            paths: paths.clone(),
+            root: paths.root.clone(),
+            owner: paths.owner,
+            database: OnceLock::new(),
+            told: AtomicBool::new(false),
+        }
+    }
+
+    /// No database: every country is unknown.
+    pub fn none() -> Self {
+        Self {
+            file: None,
+            max_age: 0,
+            root: PathBuf::from("/"),
+            owner: 0,
             database: OnceLock::new(),
             told: AtomicBool::new(false),
         }
@@ -118,8 +140,8 @@ impl Places {
 
     fn read(&self, file: &std::path::Path) -> Result<Database, String> {
         let trust = Trust {
-            root: &self.paths.root,
-            owner: self.paths.owner,
+            root: &self.root,
+            owner: self.owner,
         };
         let mut bytes = trust
             .read(file, Purpose::Configuration, MOST_BYTES)

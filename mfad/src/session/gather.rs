@@ -12,6 +12,7 @@ use super::{
     verdict::Subject,
 };
 use crate::{
+    audit::Event,
     clock::Now,
     config::{self, Loaded},
     engine::Engine,
@@ -112,7 +113,7 @@ impl Engine {
             ..Scene::default()
         };
         if needs.contains_any(&[Fact::Country, Fact::Risk]) {
-            self.locate(facts, &mut scene, now);
+            self.locate(facts, loaded, &mut scene, now);
         }
         if needs.contains_any(&OF_THE_PAST) {
             self.remember_the_past(facts, person, loaded, &mut scene, now)
@@ -130,8 +131,22 @@ impl Engine {
     }
 
     /// Where on the globe the far end is.
-    fn locate(&self, facts: &Facts, scene: &mut Scene, now: Now) {
-        let _ = (self, facts, scene, now);
+    fn locate(&self, facts: &Facts, loaded: &Loaded, scene: &mut Scene, now: Now) {
+        let Some(address) = facts.address else {
+            if facts.local {
+                scene.country = Known::Is(None);
+            }
+            return;
+        };
+        let found = loaded.places.find(address, now.wall);
+        if let Some(problem) = loaded.places.news(now.wall) {
+            let mut record = facts.record(now.wall, Event::Alarm, "unavailable");
+            record.detail = Some(format!("countries are not known: {problem}"));
+            self.trail.send(&record);
+        }
+        scene.country = found.country;
+        scene.circumstances.country = found.country.known().flatten();
+        scene.circumstances.position = found.position;
     }
 
     async fn remember_the_past(

@@ -75,11 +75,6 @@ impl Scene {
             Known::Unknown => Known::Unknown,
             Known::Is(seat) => Known::Is(seat.as_deref()),
         };
-        let country = match self.country {
-            Known::Unknown => Known::Unknown,
-            Known::Is(None) => Known::Is(None),
-            Known::Is(Some(country)) => policy::Country::new(country.as_str()).map(Some).into(),
-        };
         look(&policy::Request {
             uid: subject.uid(),
             groups: Known::Is(subject.groups()),
@@ -88,7 +83,7 @@ impl Scene {
             local: facts.local,
             tty: facts.tty.as_deref(),
             seat,
-            country,
+            country: self.country,
             first: Known::from(proven.map(|proven| policy::FirstFactor {
                 password: proven.password,
                 keys: &keys,

@@ -18,6 +18,7 @@ use mfad::{
     config::{Loaded, Settings},
     engine::Engine,
     factor::WORDS,
+    location::Places,
     logind::Sessions,
     session::{
         Caller, Connection,
@@ -222,7 +223,11 @@ pub(crate) fn loaded(text: &str, edit: impl FnOnce(&mut Settings)) -> Loaded {
         text,
     };
     let policy = Policy::parse(&[source], &Vocabulary::new(&WORDS)).unwrap();
-    Loaded { settings, policy }
+    Loaded {
+        settings,
+        policy,
+        places: Places::none(),
+    }
 }
 
 /// An authenticator app.

@@ -154,6 +154,12 @@ impl Judge<'_> {
                         .how("The module refuses every login that comes to this line.")
                         .instead("no decoy here")
                         .locks_out(),
+                    Ok(arguments) if arguments.defer && phase != Phase::Account => self
+                        .finding("bad-argument", Severity::Risk, Some(entry))
+                        .what("defer=session is for account lines only")
+                        .how("The module refuses every login that comes to this line.")
+                        .instead("no defer=session here")
+                        .locks_out(),
                     Ok(arguments) if arguments.breakglass => self
                         .finding("breakglass", Severity::Note, Some(entry))
                         .what("root gets in by password alone at the console while mfad cannot decide")

@@ -34,6 +34,7 @@ pub(super) struct Arguments {
     pub(super) open_when_unreachable: bool,
     pub(super) breakglass: bool,
     pub(super) decoy: bool,
+    pub(super) defer: bool,
     pub(super) guard: Vec<String>,
 }
 
@@ -51,6 +52,7 @@ impl Arguments {
             open_when_unreachable: false,
             breakglass: false,
             decoy: false,
+            defer: false,
             guard: vec!["sshd".to_owned()],
         };
         let mut seen: Vec<&str> = Vec::new();
@@ -89,6 +91,7 @@ impl Arguments {
             ("unreachable", Some("ignore")) => self.open_when_unreachable = true,
             ("breakglass", Some("console")) => self.breakglass = true,
             ("decoy", None) => self.decoy = true,
+            ("defer", Some("session")) => self.defer = true,
             ("timeout", Some(value)) => {
                 let digits = value.bytes().all(|byte| byte.is_ascii_digit());
                 return digits
@@ -277,7 +280,12 @@ fn ours(entry: &Entry, phase: Phase, there: bool, around: Surroundings) -> Vec<(
         return vec![(Code::MODULE_UNKNOWN, Meaning::Refused)];
     }
     let arguments = match Arguments::read(&entry.arguments) {
-        Ok(arguments) if !arguments.decoy || phase == Phase::Auth => arguments,
+        Ok(arguments)
+            if (!arguments.decoy || phase == Phase::Auth)
+                && (!arguments.defer || phase == Phase::Account) =>
+        {
+            arguments
+        }
         _ => return vec![(Code::SERVICE_ERR, Meaning::Refused)],
     };
     let (denied, unavailable) = match phase {
