@@ -74,10 +74,11 @@ fn newer(host: &Host) -> Outcome {
     at_start(
         host,
         &Trouble {
-            inflict: "runuser -u mfad -- sqlite3 /var/lib/mfa/mfa.db 'PRAGMA user_version = 9'; \
+            inflict: "runuser -u mfad -- sqlite3 /var/lib/mfa/mfa.db 'PRAGMA user_version' >/root/version && \
+                      runuser -u mfad -- sqlite3 /var/lib/mfa/mfa.db 'PRAGMA user_version = 9'; \
                       cat /var/lib/mfa/mfa.db /var/lib/mfa/mfa.db-wal | sha256sum >/root/newer",
             mend: "[ \"$(cat /var/lib/mfa/mfa.db /var/lib/mfa/mfa.db-wal | sha256sum)\" = \"$(cat /root/newer)\" ] && \
-                   runuser -u mfad -- sqlite3 /var/lib/mfa/mfa.db 'PRAGMA user_version = 1'",
+                   runuser -u mfad -- sqlite3 /var/lib/mfa/mfa.db \"PRAGMA user_version = $(cat /root/version)\"",
             told: &["schema 9", "newer", "upgrade"],
         },
     )
