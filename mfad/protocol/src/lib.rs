@@ -10,8 +10,8 @@ mod text;
 
 pub use dialogue::{Context, Hook, Message, PendingReference, State, Step, Style};
 pub use management::{
-    AuditQuery, BudgetInfo, CredentialInfo, DaemonStatus, EnrollmentOffer, EnrollmentOptions,
-    ReloadReport, UserInfo,
+    AuditQuery, BudgetInfo, CredentialInfo, DaemonStatus, DeviceInfo, EnrollmentOffer,
+    EnrollmentOptions, ReloadReport, UserInfo,
 };
 pub use text::{MAX_SHOWN, printable};
 

@@ -56,6 +56,26 @@ pub struct UserInfo {
     pub budgets: Vec<BudgetInfo>,
     /// When the last login with a second factor was completed.
     pub last_login: Option<i64>,
+    /// The kind of factor that they want to be asked for first.
+    pub preferred: Option<String>,
+    /// What they demand beyond the policy, in its syntax.
+    pub requirement: Option<String>,
+}
+
+/// A remembered device.
+#[derive(Debug, Clone, PartialEq, Eq, SerializeDict, DeserializeDict, Type)]
+#[zbus(signature = "dict", rename_all = "kebab-case")]
+pub struct DeviceInfo {
+    /// What to call it in `mfactl trust revoke`: the first 16 digits of its id.
+    pub id: String,
+    /// What it is recognized by: `ssh-key SHA256:…, service sshd`.
+    pub label: String,
+    /// When its user proved a factor from it.
+    pub created: i64,
+    /// When it is forgotten.
+    pub expires: i64,
+    /// When it last stood for a factor.
+    pub last_used: Option<i64>,
 }
 
 /// What to enroll. Unset fields take the defaults of `mfad.toml`.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use mfad_protocol::{
-    AuditQuery, DaemonStatus, EnrollmentOffer, EnrollmentOptions, ReloadReport, UserInfo,
+    AuditQuery, DaemonStatus, DeviceInfo, EnrollmentOffer, EnrollmentOptions, ReloadReport,
+    UserInfo,
 };
 use zbus::{Connection, interface, message::Header};
 
@@ -135,6 +136,54 @@ impl Administration {
         let _busy = self.core.busy();
         let caller = administrator(bus, &header, &self.questions).await?;
         Ok(self.core.engine()?.reset_user(&caller, &user).await?)
+    }
+
+    /// A user's remembered devices, oldest first.
+    #[zbus(out_args("devices"))]
+    async fn list_devices(
+        &self,
+        user: String,
+        #[zbus(connection)] bus: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<Vec<DeviceInfo>, Error> {
+        let _busy = self.core.busy();
+        administrator(bus, &header, &self.questions).await?;
+        Ok(self.core.engine()?.devices_of(&user).await?)
+    }
+
+    /// Forgets a user's remembered device, named by its id; all of them if that is empty.
+    #[zbus(out_args("count"))]
+    async fn revoke_devices(
+        &self,
+        user: String,
+        device: String,
+        #[zbus(connection)] bus: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<u32, Error> {
+        let _busy = self.core.busy();
+        let caller = administrator(bus, &header, &self.questions).await?;
+        let wanted = (!device.is_empty()).then_some(device.as_str());
+        Ok(self
+            .core
+            .engine()?
+            .revoke_of(&caller, &user, wanted)
+            .await?)
+    }
+
+    /// Takes away what a user demands beyond the policy.
+    async fn clear_requirement(
+        &self,
+        user: String,
+        #[zbus(connection)] bus: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(), Error> {
+        let _busy = self.core.busy();
+        let caller = administrator(bus, &header, &self.questions).await?;
+        Ok(self
+            .core
+            .engine()?
+            .clear_requirement_of(&caller, &user)
+            .await?)
     }
 
     /// Audit records, oldest first: sequence number, time, JSON.

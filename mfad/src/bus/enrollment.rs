@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mfad_protocol::{CredentialInfo, EnrollmentOffer, EnrollmentOptions, UserInfo};
+use mfad_protocol::{CredentialInfo, DeviceInfo, EnrollmentOffer, EnrollmentOptions, UserInfo};
 use zbus::{Connection, interface, message::Header};
 
 use super::{caller::on_bus, error::Error};
@@ -116,5 +116,60 @@ impl Enrollment {
             .engine()?
             .rename_own(&caller, &credential, &name)
             .await?)
+    }
+
+    /// The caller's remembered devices, oldest first.
+    #[zbus(out_args("devices"))]
+    async fn list_devices(
+        &self,
+        #[zbus(connection)] bus: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<Vec<DeviceInfo>, Error> {
+        let _busy = self.core.busy();
+        let caller = on_bus(bus, &header).await?;
+        Ok(self.core.engine()?.own_devices(&caller).await?)
+    }
+
+    /// Forgets a remembered device, named by its id; all of them if that is empty.
+    #[zbus(out_args("count"))]
+    async fn revoke_devices(
+        &self,
+        device: String,
+        #[zbus(connection)] bus: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<u32, Error> {
+        let _busy = self.core.busy();
+        let caller = on_bus(bus, &header).await?;
+        let wanted = (!device.is_empty()).then_some(device.as_str());
+        Ok(self.core.engine()?.revoke_own(&caller, wanted).await?)
+    }
+
+    /// Sets what the caller demands beyond the policy.
+    async fn require(
+        &self,
+        text: String,
+        grant: String,
+        #[zbus(connection)] bus: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(), Error> {
+        let _busy = self.core.busy();
+        let caller = on_bus(bus, &header).await?;
+        Ok(self
+            .core
+            .engine()?
+            .require_own(&caller, &text, &grant)
+            .await?)
+    }
+
+    /// Sets which kind of factor the caller is asked for first.
+    async fn prefer(
+        &self,
+        kind: String,
+        #[zbus(connection)] bus: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(), Error> {
+        let _busy = self.core.busy();
+        let caller = on_bus(bus, &header).await?;
+        Ok(self.core.engine()?.prefer_own(&caller, &kind).await?)
     }
 }

@@ -3,6 +3,7 @@
 mod offers;
 mod own;
 mod show;
+mod trust;
 mod users;
 
 pub use offers::Offers;

@@ -247,7 +247,7 @@ impl Engine {
         }
     }
 
-    async fn own(&self, caller: &Caller) -> Result<(Account, Option<Person>), Refusal> {
+    pub(super) async fn own(&self, caller: &Caller) -> Result<(Account, Option<Person>), Refusal> {
         let no_answer = |_| {
             Refusal::Unavailable(
                 "the name service does not answer; try again, or see: getent passwd".into(),
@@ -271,7 +271,7 @@ impl Engine {
 
     /// Whether the caller may change what is enrolled: with a fresh proof of a factor, or, for the first one, if the
     /// policy lets people enroll themselves. A grant serves once.
-    fn may_change(
+    pub(super) fn may_change(
         &self,
         caller: &Caller,
         account: &Account,

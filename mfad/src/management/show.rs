@@ -29,6 +29,8 @@ impl Engine {
                 .map(|budget| show_budget(budget, limit))
                 .collect(),
             last_login: person.last_login,
+            preferred: person.preferred.clone(),
+            requirement: person.requirement.clone(),
         })
     }
 
@@ -79,6 +81,8 @@ pub(super) fn nobody(account: &Account) -> UserInfo {
         credentials: Vec::new(),
         budgets: Vec::new(),
         last_login: None,
+        preferred: None,
+        requirement: None,
     }
 }
 
