@@ -11,6 +11,7 @@ use crate::enroll;
 use crate::failure::{Failure, Refusal};
 use crate::render;
 use crate::terminal::Tone;
+use crate::{demand, trust};
 
 /// Users asked for at a time.
 const PAGE: u32 = 200;
@@ -27,6 +28,8 @@ pub async fn run(console: &mut Console<'_>, command: UserCommand) -> Result<(), 
         UserCommand::Enroll { user, what } => enroll_user(console, &user, &what).await,
         UserCommand::Unlock { user, clock } => unlock(console, &user, clock).await,
         UserCommand::Reset { user } => reset(console, &user).await,
+        UserCommand::Trust(command) => trust::of_user(console, command).await,
+        UserCommand::Require { user, clear } => demand::of_user(console, &user, clear).await,
         UserCommand::Remove { user, factor } => remove(console, &user, &factor).await,
     }
 }

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use mfad_protocol::EnrollmentOptions;
 
+use crate::demand::RequireArgs;
 use crate::failure::Failure;
 use crate::pam::install::Choice;
+use crate::trust::{TrustCommand, UserTrustCommand};
 
 /// Everything that can be asked.
 #[derive(Debug, Parser)]
@@ -92,6 +94,27 @@ Example: mfactl test --service sudo")]
     },
     /// Make ten new backup codes; the old ones stop working
     Codes,
+    /// Show or end the trust in devices that you wanted remembered
+    #[command(subcommand)]
+    Trust(TrustCommand),
+    /// Demand more for your own logins than the policy does; never less
+    #[command(after_help = "\
+Without anything: shows what you demand. Changing it takes a proof of one of your factors.
+Examples:
+  mfactl require any --service sshd            always a factor over ssh, also where the policy asks for none
+  mfactl require any --count 2 --service sudo  two different ones for sudo
+  mfactl require --file my.toml                [[rule]] tables as in mfa-policy(5); all of them only tighten
+  mfactl require --clear")]
+    Require(RequireArgs),
+    /// Be asked for this kind of factor first, where there is a choice
+    #[command(after_help = "\
+It only changes what the prompt says, and only to who has proven a key, or in your own session.
+Example: mfactl prefer totp")]
+    Prefer {
+        /// Which kind; without it, none
+        #[arg(value_enum)]
+        kind: Option<Kind>,
+    },
     /// Look after users (administrators)
     #[command(subcommand)]
     User(UserCommand),
@@ -162,6 +185,17 @@ Examples:
     Reset {
         /// Login name
         user: String,
+    },
+    /// Show or end the trust in a user's devices
+    #[command(subcommand)]
+    Trust(UserTrustCommand),
+    /// Show what a user demands beyond the policy, or take it away
+    Require {
+        /// Login name
+        user: String,
+        /// Take it away
+        #[arg(long)]
+        clear: bool,
     },
     /// Remove one of a user's factors
     Remove {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mfad_protocol::{
-    AuditQuery, Context, CredentialInfo, DaemonStatus, EnrollmentOffer, EnrollmentOptions,
-    ReloadReport, Step, UserInfo, names,
+    AuditQuery, Context, CredentialInfo, DaemonStatus, DeviceInfo, EnrollmentOffer,
+    EnrollmentOptions, ReloadReport, Step, UserInfo, names,
 };
 use nix::unistd::geteuid;
 use tokio::net::UnixStream;
@@ -70,6 +70,14 @@ pub trait Enrollment {
     fn remove(&self, credential: &str, grant: &str) -> zbus::Result<()>;
     /// Renames a factor.
     fn rename(&self, credential: &str, name: &str) -> zbus::Result<()>;
+    /// Remembered devices.
+    fn list_devices(&self) -> zbus::Result<Vec<DeviceInfo>>;
+    /// Forgets one, or all.
+    fn revoke_devices(&self, device: &str) -> zbus::Result<u32>;
+    /// Sets what is demanded beyond the policy.
+    fn require(&self, text: &str, grant: &str) -> zbus::Result<()>;
+    /// Sets which kind is asked for first.
+    fn prefer(&self, kind: &str) -> zbus::Result<()>;
 }
 
 /// The administrator's acts. Polkit may ask the person at the terminal.
@@ -105,6 +113,15 @@ pub trait Administration {
     /// Forgets a user's factors.
     #[zbus(allow_interactive_auth)]
     fn reset_user(&self, user: &str) -> zbus::Result<()>;
+    /// A user's remembered devices.
+    #[zbus(allow_interactive_auth)]
+    fn list_devices(&self, user: &str) -> zbus::Result<Vec<DeviceInfo>>;
+    /// Forgets one of them, or all.
+    #[zbus(allow_interactive_auth)]
+    fn revoke_devices(&self, user: &str, device: &str) -> zbus::Result<u32>;
+    /// Takes away what a user demands beyond the policy.
+    #[zbus(allow_interactive_auth)]
+    fn clear_requirement(&self, user: &str) -> zbus::Result<()>;
     /// Audit records, oldest first: sequence, time, JSON.
     #[zbus(allow_interactive_auth)]
     fn audit(&self, query: AuditQuery) -> zbus::Result<Vec<(i64, i64, String)>>;

@@ -12,7 +12,7 @@ use crate::cli::{Cli, Command, EnrollArgs, PolicyCommand};
 use crate::client::{AdministrationProxy, Client};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
-use crate::{administration, audit, dialogue, doctor, enroll, own, pam, rules};
+use crate::{administration, audit, demand, dialogue, doctor, enroll, own, pam, rules, trust};
 
 /// What a command works with.
 pub struct Console<'a> {
@@ -48,6 +48,9 @@ impl<'a> Console<'a> {
             Command::Test { service } => {
                 dialogue::test(self.client, self.terminal, &service, self.json).await
             }
+            Command::Trust(command) => trust::own(self, command).await,
+            Command::Require(what) => demand::require(self, &what).await,
+            Command::Prefer { kind } => demand::prefer(self, kind).await,
             Command::User(command) => administration::run(self, command).await,
             Command::Policy(PolicyCommand::Check { files }) => rules::check(self, &files),
             Command::Policy(PolicyCommand::Reload) => administration::reload(self).await,

@@ -28,6 +28,8 @@ fn alice() -> UserInfo {
             },
         ],
         budgets: vec![budget_of("otp", 0), budget_of("backup-codes", 0)],
+        preferred: None,
+        requirement: None,
         last_login: Some(1_795_511_564),
     }
 }

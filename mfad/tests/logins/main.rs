@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 mod by_key;
+mod demands;
 mod dialogues;
 mod guessing;
 mod phases;

@@ -11,4 +11,5 @@ mod attended;
 mod mock;
 mod program;
 mod pty;
+mod trust;
 mod users;

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use mfad_protocol::{
-    AuditQuery, Context, CredentialInfo, DaemonStatus, EnrollmentOffer, EnrollmentOptions, Message,
-    ReloadReport, State as DialogueState, Step, Style, UserInfo, names,
+    AuditQuery, Context, CredentialInfo, DaemonStatus, DeviceInfo, EnrollmentOffer,
+    EnrollmentOptions, Message, ReloadReport, State as DialogueState, Step, Style, UserInfo, names,
 };
 use zbus::OwnedFd;
 
@@ -35,6 +35,8 @@ pub(crate) struct State {
     /// Service for which no factor is wanted.
     pub(crate) open_service: Option<String>,
     pub(crate) offers: BTreeMap<String, String>,
+    pub(crate) devices: Vec<DeviceInfo>,
+    pub(crate) requirement: Option<String>,
 }
 
 #[derive(Debug, zbus::DBusError)]
@@ -81,6 +83,8 @@ fn person(name: &str, uid: u32, credentials: &[CredentialInfo]) -> UserInfo {
         credentials: credentials.to_vec(),
         budgets: Vec::new(),
         last_login: None,
+        preferred: None,
+        requirement: None,
     }
 }
 
@@ -94,7 +98,10 @@ impl MockEnrollment {
         if let Some(text) = state.hostile_error.clone() {
             return Err(MockError::NotFound(text));
         }
-        Ok(person("alice", 1000, &state.credentials))
+        Ok(UserInfo {
+            requirement: state.requirement.clone(),
+            ..person("alice", 1000, &state.credentials)
+        })
     }
 
     fn begin(
@@ -174,6 +181,45 @@ impl MockEnrollment {
                 "You have no such factor. See `mfactl status`.".into(),
             )),
         }
+    }
+
+    fn list_devices(&self) -> Vec<DeviceInfo> {
+        let mut state = self.0.lock().unwrap();
+        state.calls.push("ListDevices".into());
+        state.devices.clone()
+    }
+
+    fn revoke_devices(&self, device: &str) -> Result<u32, MockError> {
+        let mut state = self.0.lock().unwrap();
+        state
+            .calls
+            .push(format!("RevokeDevices {device}").trim_end().to_owned());
+        let before = state.devices.len();
+        state.devices.retain(|known| !known.id.starts_with(device));
+        let count = u32::try_from(before - state.devices.len()).unwrap();
+        if count == 0 && !device.is_empty() {
+            return Err(MockError::NotFound("There is no such device.".into()));
+        }
+        Ok(count)
+    }
+
+    fn require(&self, text: &str, grant: &str) -> Result<(), MockError> {
+        let mut state = self.0.lock().unwrap();
+        state
+            .calls
+            .push(format!("Require {grant}").trim_end().to_owned());
+        if grant != "grant" {
+            return Err(MockError::NeedsGrant("Prove a factor first.".into()));
+        }
+        state.requirement = (!text.is_empty()).then(|| text.to_owned());
+        Ok(())
+    }
+
+    fn prefer(&self, kind: &str) {
+        let mut state = self.0.lock().unwrap();
+        state
+            .calls
+            .push(format!("Prefer {kind}").trim_end().to_owned());
     }
 }
 
@@ -286,6 +332,20 @@ impl MockAdministration {
     ) -> Result<EnrollmentOffer, MockError> {
         drop(self.called(format!("EnrollUser {user} {kind}"))?);
         Ok(offer("credential-1", kind, &options))
+    }
+
+    fn list_devices(&self, user: &str) -> Result<Vec<DeviceInfo>, MockError> {
+        Ok(self.called(format!("ListDevices {user}"))?.devices.clone())
+    }
+
+    fn revoke_devices(&self, user: &str, device: &str) -> Result<u32, MockError> {
+        let call = format!("RevokeDevices {user} {device}");
+        drop(self.called(call.trim_end().to_owned())?);
+        Ok(2)
+    }
+
+    fn clear_requirement(&self, user: &str) -> Result<(), MockError> {
+        self.called(format!("ClearRequirement {user}")).map(drop)
     }
 
     fn remove_credential(&self, user: &str, name: &str) -> Result<(), MockError> {
