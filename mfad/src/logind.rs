@@ -117,10 +117,27 @@ struct Told {
     seat: (String, OwnedObjectPath),
     remote: bool,
     remote_host: String,
+    class: String,
+    state: String,
 }
+
+/// Sessions that a person has before them. Those of services, of cron and of the user's manager have nobody.
+const ATTENDED: [&str; 6] = [
+    "user",
+    "user-early",
+    "user-light",
+    "user-early-light",
+    "greeter",
+    "lock-screen",
+];
+/// Its person has logged out, and processes were left behind: who uses them now, nobody knows.
+const CLOSING: &str = "closing";
 
 impl Told {
     fn session(self) -> Option<Session> {
+        if self.state == CLOSING || !ATTENDED.contains(&self.class.as_str()) {
+            return None;
+        }
         let present = |text: String| (1..=LONGEST).contains(&text.len()).then_some(text);
         let id = present(self.id)?;
         Some(Session {
@@ -175,6 +192,8 @@ mod tests {
             ("Seat", ("", path()).into()),
             ("Remote", true.into()),
             ("RemoteHost", "192.0.2.7".into()),
+            ("Class", "user".into()),
+            ("State", "active".into()),
             ("Leader", 42_u32.into()),
         ]);
         edit(&mut told);
@@ -197,10 +216,31 @@ mod tests {
 
     #[test]
     fn what_is_missing_or_of_another_type_makes_it_unknown() {
-        for name in ["Id", "Timestamp", "User", "Seat", "Remote", "RemoteHost"] {
+        for name in [
+            "Id",
+            "Timestamp",
+            "User",
+            "Seat",
+            "Remote",
+            "RemoteHost",
+            "Class",
+            "State",
+        ] {
             assert_eq!(properties(|told| drop(told.remove(name))), None, "{name}");
             let wrong = properties(|told| drop(told.insert(name, 7_u8.into())));
             assert_eq!(wrong, None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_session_without_anybody_before_it_is_unknown() {
+        for class in ["manager", "background", "user-incomplete", ""] {
+            let found = properties(|told| drop(told.insert("Class", class.into())));
+            assert_eq!(found, None, "{class}");
+        }
+        for (state, known) in [("online", true), ("active", true), ("closing", false)] {
+            let found = properties(|told| drop(told.insert("State", state.into())));
+            assert_eq!(found.is_some(), known, "{state}");
         }
     }
 
