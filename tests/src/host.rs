@@ -155,6 +155,14 @@ impl Host {
         )
     }
 
+    /// Writes a file that is no text, for everybody to read.
+    pub fn write_bytes(&self, path: &str, bytes: &[u8]) -> Outcome {
+        self.feed(
+            &format!("cat >{path}.new && chmod 0644 {path}.new && mv {path}.new {path}"),
+            bytes,
+        )
+    }
+
     /// Reads a file.
     pub fn read(&self, path: &str) -> Result<Vec<u8>, Failure> {
         let output = self.bed.command("cat").arg(path).output()?;

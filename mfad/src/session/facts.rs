@@ -314,10 +314,10 @@ fn network_of(address: IpAddr) -> IpAddr {
     }
 }
 
-/// A terminal's name without `/dev/`; nothing for what is no terminal's name (sshd says `ssh`).
+/// A terminal as the application names it, without `/dev/`. sshd, which has none yet, says `ssh`.
 fn terminal(tty: &str) -> Option<&str> {
     let name = tty.strip_prefix("/dev/").unwrap_or(tty);
-    (!name.is_empty() && name != "ssh" && printable(name) == name).then_some(name)
+    (!name.is_empty() && printable(name) == name).then_some(name)
 }
 
 /// A terminal of this machine.

@@ -3,6 +3,7 @@
 pub mod abuse;
 pub mod bed;
 pub mod bus;
+pub mod conditions;
 pub mod daemon;
 pub mod drive;
 pub mod enumeration;
@@ -118,6 +119,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         ssh::CASES,
         sudo::CASES,
         su::CASES,
+        conditions::CASES,
         login::CASES,
         passwd::CASES,
         rollout::CASES,
