@@ -33,7 +33,7 @@ pub struct RequireArgs {
     /// What to call it (chosen for you otherwise)
     #[arg(long, requires = "factors")]
     pub name: Option<String>,
-    /// Replace everything by the [[rule]] tables of this file (- is the standard input)
+    /// Replace everything by the tables of rules in this file (- is the standard input)
     #[arg(long, value_name = "FILE", conflicts_with = "clear")]
     pub file: Option<PathBuf>,
     /// Demand nothing beyond the policy any more
