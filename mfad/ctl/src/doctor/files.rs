@@ -275,11 +275,6 @@ const SEALED_KEYS: [&str; 3] = [
     "/run/credstore.encrypted/mfad.key",
 ];
 
-/// Whether sshd's PAM stack names the module.
-pub(super) fn sshd_stack_with_the_module(root: &Path) -> bool {
-    fs::read_to_string(root.join("etc/pam.d/sshd")).is_ok_and(|text| names_the_module(&text))
-}
-
 /// Whether a PAM file has a line, not a comment, with the module in it.
 fn names_the_module(text: &str) -> bool {
     text.lines()
