@@ -11,7 +11,11 @@ use std::{
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::sync::Mutex;
-use zbus::{Connection as Bus, DeserializeDict, Type, wire::OwnedObjectPath};
+use zbus::{
+    Connection as Bus, DeserializeDict, Proxy, Type,
+    proxy::{CacheProperties, MethodFlags},
+    wire::OwnedObjectPath,
+};
 
 use crate::{
     session::whereabouts::{Session, Whereabouts},
@@ -24,6 +28,9 @@ const PATIENCE: Duration = Duration::from_millis(800);
 const LONGEST: usize = 256;
 
 const NAME: &str = "org.freedesktop.login1";
+const OBJECT: &str = "/org/freedesktop/login1";
+const MANAGER: &str = "org.freedesktop.login1.Manager";
+const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 const SESSION: &str = "org.freedesktop.login1.Session";
 
 /// Knows the session of a process.
@@ -62,33 +69,34 @@ impl Logind {
     async fn ask(&self, process: &OwnedFd) -> Option<Session> {
         let pid = pid_of(process.as_fd())?;
         let bus = self.bus.lock().await.clone()?;
-        let manager = "/org/freedesktop/login1";
-        let interface = "org.freedesktop.login1.Manager";
-        let found = bus
-            .call_method(
-                Some(NAME),
-                manager,
-                Some(interface),
-                "GetSessionByPID",
-                &pid,
-            )
-            .await
-            .ok()?;
-        let path: OwnedObjectPath = found.body().deserialize().ok()?;
-        let told = bus
-            .call_method(
-                Some(NAME),
-                &path,
-                Some("org.freedesktop.DBus.Properties"),
-                "GetAll",
-                &SESSION,
-            )
-            .await
-            .ok()?;
-        let told: Told = told.body().deserialize().ok()?;
+        let path: OwnedObjectPath = call(&bus, OBJECT, MANAGER, "GetSessionByPID", &pid).await?;
+        let told: Told = call(&bus, path.as_str(), PROPERTIES, "GetAll", &SESSION).await?;
         // Alive now, and so all the time: the number was nobody else's while logind was asked about it.
         is_alive(process.as_fd()).then(|| told.session()).flatten()
     }
+}
+
+/// Calls logind if it is there. It is not started for this: where it does not run, nobody sits in a session of its.
+async fn call<R>(
+    bus: &Bus,
+    path: &str,
+    interface: &str,
+    method: &str,
+    body: &(impl serde::Serialize + zbus::wire::DynamicType),
+) -> Option<R>
+where
+    R: for<'d> zbus::wire::DynamicDeserialize<'d>,
+{
+    let proxy = zbus::proxy::Builder::<Proxy<'_>>::new(bus)
+        .destination(NAME)
+        .path(path)
+        .interface(interface)
+        .cache_properties(CacheProperties::No)
+        .build()
+        .await
+        .ok()?;
+    let answer = proxy.call_with_flags(method, MethodFlags::NO_AUTO_START, body);
+    answer.await.ok().flatten()
 }
 
 impl Sessions for Logind {

@@ -220,6 +220,12 @@ fn remembered(host: &Host) -> Outcome {
     host.policy(&rule("{ service = \"sshd\" }", BY_KEY))?;
     host.ssh_in(&alice, "", &[(CODE, &totp.code(-1)?), (REMEMBER, "y")])?;
     ensure(devices(host)? == 1, || "not one device".to_owned())?;
+    // Where logind does not run, nobody tries to start it for a login.
+    let log = host.auth_log()?;
+    ensure(
+        !log.contains("Activating service name='org.freedesktop.login1'"),
+        || format!("logind was to be started: {log}"),
+    )?;
     host.ssh_in(&alice, "", &[])?;
     // Memory outlives the daemon.
     host.stop_daemon()?;
