@@ -2,13 +2,83 @@
 
 use std::fmt;
 
-use super::{MAX_DEPTH, MAX_TABLES, Reader, When};
+use super::{Condition, MAX_DEPTH, MAX_TABLES, Reader, When};
 use crate::{
     Request,
     document::Value,
     explain::{ConditionReport, bounded},
-    truth::Sense,
+    fact::FactSet,
+    truth::{Sense, Truth},
 };
+
+/// How many of several tables must hold.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Quorum {
+    /// One of them.
+    Any,
+    /// Each of them.
+    All,
+}
+
+impl Quorum {
+    /// Reads the condition.
+    pub(super) fn read(
+        self,
+        value: Value<'_>,
+        reader: &mut Reader<'_, '_>,
+    ) -> Option<Box<dyn Condition>> {
+        let whens = list(value, reader)?;
+        Some(Box::new(Several {
+            whens,
+            quorum: self,
+        }))
+    }
+}
+
+#[derive(Debug)]
+struct Several {
+    whens: Vec<When>,
+    quorum: Quorum,
+}
+
+impl Condition for Several {
+    fn truth(&self, request: &Request<'_>, sense: Sense) -> Truth {
+        let answers = self.whens.iter().map(|when| when.truth(request, sense));
+        match self.quorum {
+            Quorum::Any => answers.fold(Truth::No, Truth::or),
+            Quorum::All => answers.fold(Truth::Yes, Truth::and),
+        }
+    }
+
+    fn facts(&self) -> FactSet {
+        self.whens.iter().map(When::facts).collect()
+    }
+
+    fn unknown(&self, request: &Request<'_>, sense: Sense) -> FactSet {
+        match self.truth(request, sense) {
+            Truth::Unknown => {
+                let unknown = self.whens.iter().map(|when| when.unknown(request, sense));
+                unknown.collect()
+            }
+            Truth::No | Truth::Yes => FactSet::NONE,
+        }
+    }
+
+    fn parts(&self, request: &Request<'_>, sense: Sense) -> Vec<ConditionReport> {
+        reports(&self.whens, request, sense)
+    }
+}
+
+/// A TOML list of tables.
+impl fmt::Display for Several {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, when) in self.whens.iter().enumerate() {
+            let before = if position == 0 { "[" } else { ", " };
+            write!(f, "{before}{when}")?;
+        }
+        f.write_str("]")
+    }
+}
 
 /// One table below a condition.
 pub(super) fn one(value: Value<'_>, reader: &mut Reader<'_, '_>) -> Option<When> {
@@ -39,7 +109,7 @@ pub(super) fn one(value: Value<'_>, reader: &mut Reader<'_, '_>) -> Option<When>
 }
 
 /// A list of at least one table.
-pub(super) fn list(value: Value<'_>, reader: &mut Reader<'_, '_>) -> Option<Vec<When>> {
+fn list(value: Value<'_>, reader: &mut Reader<'_, '_>) -> Option<Vec<When>> {
     let Some(tables) = value.as_array() else {
         value.wrong_type(reader.findings, "a list of tables of conditions");
         return None;
@@ -60,15 +130,6 @@ pub(super) fn list(value: Value<'_>, reader: &mut Reader<'_, '_>) -> Option<Vec<
         }
     }
     (whens.len() == count).then_some(whens)
-}
-
-/// Writes tables as a TOML list.
-pub(super) fn fmt(whens: &[When], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    for (position, when) in whens.iter().enumerate() {
-        let before = if position == 0 { "[" } else { ", " };
-        write!(f, "{before}{when}")?;
-    }
-    f.write_str("]")
 }
 
 /// What each table answers: its conditions below it, if it has several.

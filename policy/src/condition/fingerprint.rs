@@ -1,15 +1,107 @@
-//! Fingerprints of SSH keys as `ssh-keygen -l` prints them, for the conditions `key` and `ca`.
+//! Fingerprints of SSH keys as `ssh-keygen -l` prints them: what the conditions `key` and `ca` are made of.
 
-use std::collections::HashSet;
+use std::{borrow::Cow, collections::HashSet, fmt};
 
-use super::Reader;
-use crate::{diagnostic::quoted, document::Value};
+use super::{Condition, Handle, Offer, Reader};
+use crate::{
+    FirstFactor, Key, Known, Request,
+    diagnostic::quoted,
+    document::{QuotedList, Value},
+    fact::{Fact, FactSet},
+    truth::{Sense, Truth},
+};
 
 /// Characters of base64, without padding, that 32 bytes make.
 const LENGTH: usize = 43;
 
+/// Whose fingerprint is meant.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Whose {
+    /// The verified key's own.
+    Key,
+    /// That of the key that signed its certificate.
+    Authority,
+}
+
+impl Whose {
+    fn print<'r>(self, key: &Key<'r>) -> Option<&'r str> {
+        match self {
+            Self::Key => Some(key.fingerprint),
+            Self::Authority => key.ca,
+        }
+    }
+
+    fn prints(self, first: FirstFactor<'_>) -> impl Iterator<Item = &str> {
+        first.keys.iter().filter_map(move |key| self.print(key))
+    }
+
+    /// Reads the condition.
+    pub(super) fn read(
+        self,
+        value: Value<'_>,
+        reader: &mut Reader<'_, '_>,
+    ) -> Option<Box<dyn Condition>> {
+        let listed = read(value, reader)?;
+        Some(Box::new(Listed {
+            listed,
+            whose: self,
+        }))
+    }
+
+    /// What a login has, for a person.
+    pub(super) fn found(self, request: &Request<'_>) -> String {
+        let Known::Is(first) = request.first else {
+            return "not known".to_owned();
+        };
+        let prints: Vec<&str> = self.prints(first).collect();
+        if prints.is_empty() {
+            "none".to_owned()
+        } else {
+            prints.join(", ")
+        }
+    }
+
+    /// What a login offers to an index.
+    pub(super) fn offer(self, request: &Request<'_>, index: &mut dyn FnMut(Offer<'_>)) {
+        index(match request.first {
+            Known::Unknown => Offer::Unknown,
+            Known::Is(first) => Offer::Names(self.prints(first).map(Cow::from).collect()),
+        });
+    }
+}
+
+#[derive(Debug)]
+struct Listed {
+    listed: Vec<String>,
+    whose: Whose,
+}
+
+impl Condition for Listed {
+    fn truth(&self, request: &Request<'_>, _sense: Sense) -> Truth {
+        let listed = |print: &str| self.listed.iter().any(|listed| listed == print);
+        match request.first {
+            Known::Unknown => Truth::Unknown,
+            Known::Is(first) => self.whose.prints(first).any(listed).into(),
+        }
+    }
+
+    fn facts(&self) -> FactSet {
+        FactSet::of(Fact::First)
+    }
+
+    fn handle(&self) -> Handle<'_> {
+        Handle::Names(Cow::Borrowed(&self.listed))
+    }
+}
+
+impl fmt::Display for Listed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        QuotedList(&self.listed).fmt(f)
+    }
+}
+
 /// The fingerprints that `value` lists. What is wrong is noted.
-pub(super) fn read(value: Value<'_>, reader: &mut Reader<'_, '_>) -> Option<Vec<String>> {
+fn read(value: Value<'_>, reader: &mut Reader<'_, '_>) -> Option<Vec<String>> {
     let strings = value.strings(reader.findings)?;
     let count = strings.len();
     let mut seen = HashSet::with_capacity(count);
