@@ -165,44 +165,11 @@ impl Scene {
 /// An assessment as the policy sees it.
 fn as_policy(assessment: &Assessment) -> policy::Risk {
     policy::Risk {
-        level: level_as_policy(assessment.level),
-        signals: policy::Signal::ALL
-            .into_iter()
-            .filter(|signal| {
-                assessment
-                    .signals
-                    .iter()
-                    .any(|fired| fired.signal.word() == signal.word())
-            })
+        level: assessment.level,
+        signals: assessment
+            .signals
+            .iter()
+            .map(|fired| fired.signal)
             .collect(),
-    }
-}
-
-const fn level_as_policy(level: crate::risk::Level) -> policy::Level {
-    match level {
-        crate::risk::Level::None => policy::Level::None,
-        crate::risk::Level::Low => policy::Level::Low,
-        crate::risk::Level::Medium => policy::Level::Medium,
-        crate::risk::Level::High => policy::Level::High,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_signal_and_level_is_a_word_of_the_policy() {
-        let ours = crate::risk::Signal::ALL.map(crate::risk::Signal::word);
-        let theirs = policy::Signal::ALL.map(policy::Signal::word);
-        assert_eq!(ours, theirs);
-        for level in [
-            crate::risk::Level::None,
-            crate::risk::Level::Low,
-            crate::risk::Level::Medium,
-            crate::risk::Level::High,
-        ] {
-            assert_eq!(level.word(), level_as_policy(level).word());
-        }
     }
 }
