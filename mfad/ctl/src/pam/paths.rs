@@ -143,17 +143,7 @@ pub(super) fn explore(
         .enumerate()
         .map(|(at, entry)| choices(at, entry, phase, around, there(entry)))
         .collect();
-    let first = if around.key_first {
-        First::Right
-    } else {
-        First::Unasked
-    };
-    let begin = Facts {
-        first,
-        second: Second::Passed,
-        root: false,
-        strange: false,
-    };
+    let begin = Facts::begin(around);
     let mut ways = Ways {
         ends: Vec::new(),
         too_early: Vec::new(),
@@ -194,17 +184,21 @@ pub(super) fn explore(
             open.push((walk, facts, nodes.len() - 1));
         }
     }
+    ways.ends = told(ends, &nodes);
+    ways
+}
+
+/// The ends in the order in which they were come upon, each with the answers that lead there.
+fn told(ends: HashMap<(Code, Facts), usize>, nodes: &[Node]) -> Vec<Way> {
     let mut ends: Vec<_> = ends.into_iter().collect();
     ends.sort_by_key(|(_, node)| *node);
-    ways.ends = ends
-        .into_iter()
+    ends.into_iter()
         .map(|((code, facts), node)| Way {
             code,
             facts,
-            answers: trace(&nodes, node),
+            answers: trace(nodes, node),
         })
-        .collect();
-    ways
+        .collect()
 }
 
 /// Refusals are alike to whoever judges.
@@ -265,6 +259,20 @@ fn note_early(early: &mut Vec<(usize, First)>, entry: &Entry, at: usize, facts: 
 }
 
 impl Facts {
+    /// Before the first line.
+    fn begin(around: Surroundings) -> Self {
+        Self {
+            first: if around.key_first {
+                First::Right
+            } else {
+                First::Unasked
+            },
+            second: Second::Passed,
+            root: false,
+            strange: false,
+        }
+    }
+
     fn after(mut self, meaning: Meaning, entry: &Entry, code: Code) -> Self {
         let second = match meaning {
             Meaning::FirstRight => {

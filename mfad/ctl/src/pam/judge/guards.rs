@@ -1,7 +1,7 @@
 //! The phases after the code: account and session, which must not be skipped or overruled, and changing a password.
 
 use super::{AROUND, Judge, OPEN, REFUSAL_IGNORED, ignored_refusal, names_ours};
-use crate::pam::finding::Severity;
+use crate::pam::finding::{Finding, Severity};
 use crate::pam::module::{self, Arguments};
 use crate::pam::paths::{Second, Way, Ways};
 use crate::pam::stack::{Entry, Phase};
@@ -63,10 +63,6 @@ impl Judge<'_> {
 
     /// In account and session our line must run on every way in, and its refusal must count.
     fn guard_phase(&mut self, phase: Phase, ways: &Ways) {
-        let (skipped, ignored) = match phase {
-            Phase::Account => ("account-skipped", "account-refusal-ignored"),
-            _ => ("session-skipped", "session-refusal-ignored"),
-        };
         let severity = if self.used.takes_keys {
             self.used.unguarded()
         } else {
@@ -79,39 +75,8 @@ impl Judge<'_> {
             .iter()
             .filter(|way| way.is_in(phase) && !way.facts.root)
         {
-            let found = match way.facts.second {
-                Second::Passed => {
-                    let at = way.turning(stack, ours).and_then(|at| stack.get(at));
-                    self.finding(skipped, severity, at)
-                        .what(format!(
-                            "its {} stack can end before the pam_mfa line",
-                            phase.word()
-                        ))
-                        .how(format!("It is not run on this way: {}.", way.told(stack)))
-                        .way(phase, way, stack)
-                        .instead(format!("the pam_mfa line as the first of {}", phase.word()))
-                }
-                Second::Refused => {
-                    let at = ignored_refusal(stack, way).and_then(|at| stack.get(at));
-                    self.finding(ignored, severity, at)
-                        .what(format!(
-                            "a refusal by pam_mfa does not count in the {} stack",
-                            phase.word()
-                        ))
-                        .how(format!("This way succeeds: {}.", way.told(stack)))
-                        .way(phase, way, stack)
-                        .instead(format!("{} required pam_mfa.so", phase.word()))
-                }
-                Second::Open => {
-                    let at = ours.and_then(|at| stack.get(at));
-                    self.finding("unreachable-ignore", Severity::Risk, at)
-                        .what(OPEN.what)
-                        .how(format!("In {} too.", phase.word()))
-                        .instead(OPEN.instead)
-                }
-                Second::NotRequired | Second::Granted => continue,
-            };
-            self.found.push(found);
+            let found = self.overruled(phase, way, severity);
+            self.found.extend(found);
         }
         let passes = |way: &Way| way.is_in(phase) && way.facts.second == Second::Granted;
         if !ways.ends.iter().any(passes) {
@@ -130,6 +95,49 @@ impl Judge<'_> {
                 .locks_out();
             self.found.push(finding);
         }
+    }
+
+    /// What a way tells that gets in without our line, or against it.
+    fn overruled(&self, phase: Phase, way: &Way, severity: Severity) -> Option<Finding> {
+        let (skipped, ignored) = match phase {
+            Phase::Account => ("account-skipped", "account-refusal-ignored"),
+            _ => ("session-skipped", "session-refusal-ignored"),
+        };
+        let stack = self.service.stack(phase);
+        let ours = stack.iter().rposition(module::is_ours);
+        let found = match way.facts.second {
+            Second::Passed => {
+                let at = way.turning(stack, ours).and_then(|at| stack.get(at));
+                self.finding(skipped, severity, at)
+                    .what(format!(
+                        "its {} stack can end before the pam_mfa line",
+                        phase.word()
+                    ))
+                    .how(format!("It is not run on this way: {}.", way.told(stack)))
+                    .way(phase, way, stack)
+                    .instead(format!("the pam_mfa line as the first of {}", phase.word()))
+            }
+            Second::Refused => {
+                let at = ignored_refusal(stack, way).and_then(|at| stack.get(at));
+                self.finding(ignored, severity, at)
+                    .what(format!(
+                        "a refusal by pam_mfa does not count in the {} stack",
+                        phase.word()
+                    ))
+                    .how(format!("This way succeeds: {}.", way.told(stack)))
+                    .way(phase, way, stack)
+                    .instead(format!("{} required pam_mfa.so", phase.word()))
+            }
+            Second::Open => {
+                let at = ours.and_then(|at| stack.get(at));
+                self.finding("unreachable-ignore", Severity::Risk, at)
+                    .what(OPEN.what)
+                    .how(format!("In {} too.", phase.word()))
+                    .instead(OPEN.instead)
+            }
+            Second::NotRequired | Second::Granted => return None,
+        };
+        Some(found)
     }
 
     /// A line that guards no service does not judge public-key logins.

@@ -1,6 +1,8 @@
 //! Puts a service's stacks together from its files, line by line, as libpam does. It notes what cannot be read, and
 //! judges nothing.
 
+mod include;
+
 use super::{DIRECTORIES, Entry, Fault, OTHER, Phase, Place, Service};
 use crate::pam::control::{Action, Control};
 use crate::pam::dispatch::Call;
@@ -9,10 +11,6 @@ use crate::pam::tree::{Read, Tree};
 
 /// Most lines of a service, in all its stacks.
 const MOST_LINES: usize = 1024;
-/// libpam's limit on substacks in one another.
-const DEEPEST_SUBSTACK: usize = 16;
-/// Files that include one another, in all; no real stack comes near.
-const DEEPEST: usize = 32;
 
 /// libpam gives the file up.
 struct Aborted;
@@ -259,32 +257,40 @@ impl<'a> Reader<'a> {
                 ),
             );
         }
-        match words.next() {
-            None => {
-                entry.call = Call::Fail;
-                self.broken(&entry, "the line has no control word".to_owned());
-            }
-            Some(word) if word.eq_ignore_ascii_case("include") => {
-                self.include(entry, words.next(), phase, false, stacks);
-                return Ok(());
-            }
-            Some(word) if word.eq_ignore_ascii_case("substack") => {
-                self.include(entry, words.next(), phase, true, stacks);
-                return Ok(());
-            }
-            Some(word) => {
-                entry.control = self.control(&entry, &word);
-                if let Some(module) = words.next() {
-                    entry.module = module;
-                } else {
-                    entry.call = Call::Fail;
-                    self.broken(&entry, "the line names no module".to_owned());
-                }
-                entry.arguments = words.collect();
-            }
+        let control = words.next();
+        let is = |word: &str| {
+            control
+                .as_ref()
+                .is_some_and(|control| control.eq_ignore_ascii_case(word))
+        };
+        if is("include") || is("substack") {
+            self.include(entry, words.next(), phase, is("substack"), stacks);
+            return Ok(());
         }
+        self.module(&mut entry, control, words);
         stacks[phase as usize].push(entry);
         Ok(())
+    }
+
+    /// The rest of a line that runs a module: control field, module and arguments.
+    fn module(
+        &mut self,
+        entry: &mut Entry,
+        control: Option<String>,
+        mut words: impl Iterator<Item = String>,
+    ) {
+        let Some(control) = control else {
+            entry.call = Call::Fail;
+            return self.broken(entry, "the line has no control word".to_owned());
+        };
+        entry.control = self.control(entry, &control);
+        if let Some(module) = words.next() {
+            entry.module = module;
+        } else {
+            entry.call = Call::Fail;
+            self.broken(entry, "the line names no module".to_owned());
+        }
+        entry.arguments = words.collect();
     }
 
     fn control(&mut self, entry: &Entry, word: &str) -> Control {
@@ -305,111 +311,6 @@ impl<'a> Reader<'a> {
 
     fn broken(&mut self, entry: &Entry, what: String) {
         self.fault(&entry.place.file, entry.place.line, Fault::Line(what));
-    }
-
-    /// `auth include FILE` and `auth substack FILE`: its lines of that phase; if it cannot be read, a line that refuses.
-    fn include(
-        &mut self,
-        mut entry: Entry,
-        file: Option<String>,
-        phase: Phase,
-        substack: bool,
-        stacks: &mut [Vec<Entry>; 4],
-    ) {
-        let level = entry.level + usize::from(substack);
-        if substack {
-            let mark = Entry {
-                call: Call::Substack,
-                ..entry.clone()
-            };
-            stacks[phase as usize].push(mark);
-        }
-        if let Some(file) = &file
-            && level < DEEPEST_SUBSTACK
-            && self
-                .open_included(file, &entry.place, Some(phase), level, stacks)
-                .is_ok()
-        {
-            return;
-        }
-        entry.call = Call::Fail;
-        let file = file.unwrap_or_default();
-        self.broken(&entry, format!("“{}” cannot be included", shown(&file)));
-        stacks[phase as usize].push(entry);
-    }
-
-    /// Debian's `@include FILE`: all its lines. If it cannot be read, nothing of the service can be started.
-    fn debian_include(
-        &mut self,
-        file: Option<String>,
-        place: &Place,
-        wanted: Option<Phase>,
-        level: usize,
-        stacks: &mut [Vec<Entry>; 4],
-    ) -> Result<(), Aborted> {
-        let Some(file) = file else {
-            let what = "@include names no file, which crashes the host program".to_owned();
-            self.fault(&place.file, place.line, Fault::Abort(what));
-            return Err(Aborted);
-        };
-        let outcome = self.open_included(&file, place, wanted, level, stacks);
-        let (Err(Aborted), Some(phase)) = (&outcome, wanted) else {
-            return outcome.inspect_err(|_| {
-                let what = format!(
-                    "“{}” cannot be included, so that this file is given up",
-                    shown(&file)
-                );
-                self.fault(&place.file, place.line, Fault::Line(what));
-            });
-        };
-        // Inside of an include of one phase, 1.5.2 adds a line whose control field it never sets: what was in memory
-        // there decides, even that the failure is ignored.
-        let what = format!(
-            "“{}” cannot be included: libpam then does here whatever its memory happens to say",
-            shown(&file)
-        );
-        self.fault(&place.file, place.line, Fault::Unclear(what));
-        stacks[phase as usize].push(Entry {
-            call: Call::Fail,
-            level,
-            control: Control::always(Action::Bad),
-            module: String::new(),
-            arguments: Vec::new(),
-            quiet: false,
-            place: place.clone(),
-        });
-        Ok(())
-    }
-
-    fn open_included(
-        &mut self,
-        file: &str,
-        place: &Place,
-        wanted: Option<Phase>,
-        level: usize,
-        stacks: &mut [Vec<Entry>; 4],
-    ) -> Result<(), Aborted> {
-        let Some(path) = self.find(file) else {
-            return Err(Aborted);
-        };
-        if self.open.contains(&path) || self.open.len() > DEEPEST {
-            let chain = self
-                .open
-                .iter()
-                .map(|path| shown(path))
-                .collect::<Vec<_>>()
-                .join(" → ");
-            let what = format!(
-                "files include one another in a circle: {chain} → {}",
-                shown(&path)
-            );
-            self.fault(&place.file, place.line, Fault::Cycle(what));
-            return Err(Aborted);
-        }
-        if !self.included.iter().any(|known| known == file) {
-            self.included.push(file.to_owned());
-        }
-        self.file(&path, wanted, level, stacks)
     }
 }
 

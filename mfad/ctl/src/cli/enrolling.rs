@@ -1,0 +1,141 @@
+//! What can be said of a factor that is to be enrolled, and what does not go together. It enrolls nothing.
+
+use clap::{ArgAction, Args, ValueEnum};
+use mfad_protocol::EnrollmentOptions;
+
+use crate::failure::Failure;
+
+/// What to enroll, and how to show it.
+#[derive(Debug, Args)]
+pub struct EnrollArgs {
+    /// What to enroll
+    #[arg(value_enum)]
+    pub kind: Kind,
+    /// What to call it (chosen for you otherwise)
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Hash algorithm; some apps know SHA1 only
+    #[arg(long, value_enum, ignore_case = true)]
+    pub algorithm: Option<Algorithm>,
+    /// Digits of a code, 6 to 8
+    #[arg(long, value_parser = clap::value_parser!(u32).range(6..=8))]
+    pub digits: Option<u32>,
+    /// Seconds between two codes, 15 to 120 (totp)
+    #[arg(long, value_parser = clap::value_parser!(u32).range(15..=120))]
+    pub period: Option<u32>,
+    /// No QR code: only the secret and its URI
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub text: bool,
+    /// Without colours: draw for a terminal with dark text on a light ground
+    #[arg(long, action = ArgAction::SetTrue, conflicts_with = "text")]
+    pub invert: bool,
+}
+
+impl EnrollArgs {
+    /// For `mfactl codes`.
+    pub const fn backup_codes() -> Self {
+        Self {
+            kind: Kind::BackupCodes,
+            name: None,
+            algorithm: None,
+            digits: None,
+            period: None,
+            text: false,
+            invert: false,
+        }
+    }
+
+    /// The options as the daemon takes them, or what does not go together.
+    pub fn options(&self) -> Result<EnrollmentOptions, Failure> {
+        if self.period.is_some() && self.kind != Kind::Totp {
+            return Err(Failure::Usage("--period is for totp only.".to_owned()));
+        }
+        if self.kind == Kind::BackupCodes && (self.algorithm.is_some() || self.digits.is_some()) {
+            return Err(Failure::Usage(
+                "--algorithm and --digits are for totp and hotp only.".to_owned(),
+            ));
+        }
+        Ok(EnrollmentOptions {
+            name: self.name.clone(),
+            algorithm: self.algorithm.map(|algorithm| algorithm.word().to_owned()),
+            digits: self.digits,
+            period: self.period,
+        })
+    }
+}
+
+/// Kinds of factor that can be enrolled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// Codes from an authenticator app, by the clock
+    Totp,
+    /// Codes from a token, by a counter
+    Hotp,
+    /// Ten codes on paper, each good for one login
+    BackupCodes,
+}
+
+impl Kind {
+    /// The daemon's word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Totp => "totp",
+            Self::Hotp => "hotp",
+            Self::BackupCodes => "backup-codes",
+        }
+    }
+}
+
+/// Hash algorithms of TOTP and HOTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Algorithm {
+    /// What every app knows
+    #[value(name = "SHA1")]
+    Sha1,
+    /// HMAC-SHA-256
+    #[value(name = "SHA256")]
+    Sha256,
+    /// HMAC-SHA-512
+    #[value(name = "SHA512")]
+    Sha512,
+}
+
+impl Algorithm {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Sha1 => "SHA1",
+            Self::Sha256 => "SHA256",
+            Self::Sha512 => "SHA512",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn enroll(arguments: &[&str]) -> Result<EnrollmentOptions, Failure> {
+        let line = ["mfactl", "enroll"].iter().chain(arguments);
+        match Cli::try_parse_from(line).unwrap().command {
+            Command::Enroll(what) => what.options(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn options_that_make_no_sense_for_a_kind_are_refused_before_the_daemon_is_asked() {
+        for line in [
+            &["hotp", "--period", "30"][..],
+            &["backup-codes", "--digits", "8"],
+            &["backup-codes", "--algorithm", "SHA1"],
+        ] {
+            assert_eq!(enroll(line).unwrap_err().exit_code(), 2, "{line:?}");
+        }
+        let options = enroll(&["totp", "--algorithm", "sha256", "--period", "60"]).unwrap();
+        assert_eq!(options.algorithm.as_deref(), Some("SHA256"));
+        assert_eq!(options.period, Some(60));
+    }
+}
