@@ -1,6 +1,8 @@
 //! What can go wrong with a machine, one thing at a time, and which finding must tell of it.
 
 mod elsewhere;
+mod files;
+mod guards;
 
 use std::fmt::Write as _;
 
@@ -10,7 +12,11 @@ use crate::{good, machine::Machine, seeded::Seeded};
 
 /// All of them.
 pub(crate) fn all() -> impl Iterator<Item = &'static Mistake> {
-    IN_AUTH.iter().chain(elsewhere::MISTAKES)
+    IN_AUTH
+        .iter()
+        .chain(guards::MISTAKES)
+        .chain(elsewhere::MISTAKES)
+        .chain(files::MISTAKES)
 }
 
 /// One mistake.
