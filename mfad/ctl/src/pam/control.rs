@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Results that a module can have, by their numbers in `<security/_pam_types.h>`.
-pub(super) const NAMES: [&str; 32] = [
+pub const NAMES: [&str; 32] = [
     "success",
     "open_err",
     "symbol_err",

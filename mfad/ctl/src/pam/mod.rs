@@ -22,6 +22,7 @@ use crate::cli::PamCommand;
 use crate::command::Console;
 use crate::failure::Failure;
 
+pub use control::NAMES as RESULTS;
 pub use finding::{Finding, Severity, Trail};
 pub use stack::Place;
 pub use tree::Tree;

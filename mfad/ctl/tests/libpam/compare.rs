@@ -6,40 +6,8 @@ use mfactl::pam;
 
 use crate::{STACKS, host, seeded::Seeded};
 
-/// Results that `pam_debug.so` can be told to give, by number. Not `incomplete`, which asks for another call.
-const RESULTS: [&str; 31] = [
-    "success",
-    "open_err",
-    "symbol_err",
-    "service_err",
-    "system_err",
-    "buf_err",
-    "perm_denied",
-    "auth_err",
-    "cred_insufficient",
-    "authinfo_unavail",
-    "user_unknown",
-    "maxtries",
-    "new_authtok_reqd",
-    "acct_expired",
-    "session_err",
-    "cred_unavail",
-    "cred_expired",
-    "cred_err",
-    "no_module_data",
-    "conv_err",
-    "authtok_err",
-    "authtok_recover_err",
-    "authtok_lock_busy",
-    "authtok_disable_aging",
-    "try_again",
-    "ignore",
-    "abort",
-    "authtok_expired",
-    "module_unknown",
-    "bad_item",
-    "conv_again",
-];
+/// Results that `pam_debug.so` can be told to give, by number: all but the last, `incomplete`, which asks for another call.
+const RESULTS: &[&str] = pam::RESULTS.split_at(31).0;
 const MODULE_UNKNOWN: u8 = 28;
 /// Files beside the service's own. None includes one before it, so there is no circle: libpam would crash.
 const FRAGMENTS: [&str; 3] = ["piece-a", "piece-b", "piece-c"];
@@ -268,7 +236,7 @@ fn line(seeded: &mut Seeded, text: &mut String, below: &[&str]) {
                 if seeded.one_in(2) {
                     "success"
                 } else {
-                    *seeded.pick(&RESULTS)
+                    *seeded.pick(RESULTS)
                 }
             };
             format!(
@@ -297,7 +265,7 @@ fn control(seeded: &mut Seeded) -> String {
         let result = match seeded.below(4) {
             0 => "success",
             1 => "default",
-            _ => seeded.pick(&RESULTS),
+            _ => seeded.pick(RESULTS),
         };
         let number = (1 + seeded.below(4)).to_string();
         let action = *seeded.pick(&[
