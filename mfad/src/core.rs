@@ -181,10 +181,10 @@ impl Core {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        let (mut enrolled, mut sessions, mut rules) = (0, 0, 0);
+        let (mut enrolled, mut sessions, mut rules) = (None, 0, None);
         if let Ok(engine) = self.engine() {
             match engine.store.count_enrolled().await {
-                Ok(count) => enrolled = count,
+                Ok(count) => enrolled = Some(count),
                 Err(error) => problems.push(error.to_string()),
             }
             problems.extend(engine.problems());
@@ -193,7 +193,7 @@ impl Core {
                 problems.push(error.to_string());
             }
             sessions = u32::try_from(engine.registry.len(Instant::now())).unwrap_or(u32::MAX);
-            rules = u32::try_from(engine.loaded().policy.rules()).unwrap_or(u32::MAX);
+            rules = Some(u32::try_from(engine.loaded().policy.rules()).unwrap_or(u32::MAX));
         }
         DaemonStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -251,14 +251,20 @@ pub fn reload_json(report: &ReloadReport) -> Value {
 
 /// The daemon in one line, for `doctor`.
 pub fn daemon(status: &DaemonStatus, zone: &TimeZone) -> String {
-    format!(
-        "mfad {} answers (protocol {}), started {}, {} enrolled, {} rules",
+    let mut text = format!(
+        "mfad {} answers (protocol {}), started {}",
         shown(&status.version),
         status.protocol,
         moment(status.started, zone),
-        status.enrolled,
-        status.rules
-    )
+    );
+    // What the daemon does not know is left out: none would be another thing.
+    if let Some(enrolled) = status.enrolled {
+        let _ = write!(text, ", {enrolled} enrolled");
+    }
+    if let Some(rules) = status.rules {
+        let _ = write!(text, ", {rules} rules");
+    }
+    text
 }
 
 #[cfg(test)]

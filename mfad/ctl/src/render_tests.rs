@@ -127,16 +127,19 @@ fn a_reload_says_what_is_in_force() {
 
 #[test]
 fn the_daemon_in_one_line() {
-    let status = DaemonStatus {
+    let mut status = DaemonStatus {
         version: "0.1.0".into(),
         protocol: 1,
         started: 1_795_511_564,
-        enrolled: 12,
+        enrolled: Some(12),
         sessions: 0,
-        rules: 3,
+        rules: Some(3),
         problems: Vec::new(),
     };
     insta::assert_snapshot!(daemon(&status, &TimeZone::UTC), @"mfad 0.1.0 answers (protocol 1), started 2026-11-24 09:12:44, 12 enrolled, 3 rules");
+    // Without its key it has no store to count in, and no policy in force.
+    (status.enrolled, status.rules) = (None, None);
+    insta::assert_snapshot!(daemon(&status, &TimeZone::UTC), @"mfad 0.1.0 answers (protocol 1), started 2026-11-24 09:12:44");
 }
 
 #[test]

@@ -143,12 +143,12 @@ pub struct DaemonStatus {
     pub protocol: u32,
     /// When it was started.
     pub started: i64,
-    /// Users with at least one factor.
-    pub enrolled: u64,
+    /// Users with at least one factor; absent while the store cannot be asked.
+    pub enrolled: Option<u64>,
     /// Dialogues in progress.
     pub sessions: u32,
-    /// Rules in force.
-    pub rules: u32,
+    /// Rules in force; absent while there is no policy in force.
+    pub rules: Option<u32>,
     /// What is wrong and what to do, a line each; empty when all is well.
     pub problems: Vec<String>,
 }

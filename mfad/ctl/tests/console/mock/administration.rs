@@ -1,0 +1,115 @@
+//! What the mock answers an administrator.
+
+use mfad_protocol::{
+    AuditQuery, DaemonStatus, DeviceInfo, EnrollmentOffer, EnrollmentOptions, ReloadReport,
+    UserInfo,
+};
+
+use super::{MockError, Shared, State, credential, offer, person};
+
+pub(super) struct MockAdministration(pub(super) Shared);
+
+impl MockAdministration {
+    fn called(&self, call: String) -> Result<std::sync::MutexGuard<'_, State>, MockError> {
+        let mut state = self.0.lock().unwrap();
+        state.calls.push(call);
+        if state.deny_administration {
+            return Err(MockError::Denied("Only root may do this.".into()));
+        }
+        Ok(state)
+    }
+}
+
+#[zbus::interface(name = "org.mfad.Mfad1.Administration")]
+impl MockAdministration {
+    fn status(&self) -> Result<DaemonStatus, MockError> {
+        drop(self.called("DaemonStatus".into())?);
+        Ok(DaemonStatus {
+            version: "0-mock".into(),
+            protocol: 1,
+            started: 1_795_500_000,
+            enrolled: Some(2),
+            sessions: 0,
+            rules: Some(1),
+            problems: vec!["The mock has a problem. Run: mock --repair".into()],
+        })
+    }
+
+    fn list_users(&self, after: &str, limit: u32) -> Result<Vec<UserInfo>, MockError> {
+        let state = self.called(format!("ListUsers {after}"))?;
+        let phone = [credential("totp", "phone")];
+        let following = state.users.iter().filter(|(name, _)| name.as_str() > after);
+        Ok(following
+            .take(limit as usize)
+            .map(|(name, uid)| person(name, *uid, &phone))
+            .collect())
+    }
+
+    fn show_user(&self, user: &str) -> Result<UserInfo, MockError> {
+        let state = self.called(format!("ShowUser {user}"))?;
+        let Some(uid) = state.users.get(user) else {
+            return Err(MockError::NotFound(format!("Nobody is called {user}.")));
+        };
+        let factors = [
+            credential("totp", "phone"),
+            credential("backup-codes", "paper"),
+        ];
+        Ok(person(user, *uid, &factors))
+    }
+
+    fn enroll_user(
+        &self,
+        user: &str,
+        kind: &str,
+        options: EnrollmentOptions,
+    ) -> Result<EnrollmentOffer, MockError> {
+        drop(self.called(format!("EnrollUser {user} {kind}"))?);
+        Ok(offer("credential-1", kind, &options))
+    }
+
+    fn list_devices(&self, user: &str) -> Result<Vec<DeviceInfo>, MockError> {
+        Ok(self.called(format!("ListDevices {user}"))?.devices.clone())
+    }
+
+    fn revoke_devices(&self, user: &str, device: &str) -> Result<u32, MockError> {
+        let call = format!("RevokeDevices {user} {device}");
+        drop(self.called(call.trim_end().to_owned())?);
+        Ok(2)
+    }
+
+    fn clear_requirement(&self, user: &str) -> Result<(), MockError> {
+        self.called(format!("ClearRequirement {user}")).map(drop)
+    }
+
+    fn remove_credential(&self, user: &str, name: &str) -> Result<(), MockError> {
+        self.called(format!("RemoveCredential {user} {name}"))
+            .map(drop)
+    }
+
+    fn unlock_user(&self, user: &str, clock: bool) -> Result<(), MockError> {
+        self.called(format!("UnlockUser {user} {clock}")).map(drop)
+    }
+
+    fn reset_user(&self, user: &str) -> Result<(), MockError> {
+        self.called(format!("ResetUser {user}")).map(drop)
+    }
+
+    fn audit(&self, query: AuditQuery) -> Result<Vec<(i64, i64, String)>, MockError> {
+        let state = self.called(format!("Audit since {:?}", query.since))?;
+        let after = query.after.unwrap_or(0);
+        let records = state.records.iter().filter(|record| record.0 > after);
+        Ok(records.cloned().collect())
+    }
+
+    fn reload(&self) -> Result<ReloadReport, MockError> {
+        let state = self.called("Reload".into())?;
+        Ok(ReloadReport {
+            applied: !state.broken_configuration,
+            errors: if state.broken_configuration {
+                vec!["policy.toml:1:1: broken".into()]
+            } else {
+                Vec::new()
+            },
+        })
+    }
+}
