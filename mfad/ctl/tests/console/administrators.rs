@@ -147,7 +147,11 @@ fn whoever_is_not_root_gets_the_exact_command() {
 fn as_nobody(daemon: &MockDaemon, arguments: &[&str]) -> Command {
     let copy = daemon.bus.directory().join("mfactl");
     if !copy.exists() {
-        fs::copy(env!("CARGO_BIN_EXE_mfactl"), &copy).unwrap();
+        // Not by this process: while it writes, another test's child could inherit the file, and keep it from being run.
+        let copied = Command::new("cp")
+            .args([env!("CARGO_BIN_EXE_mfactl").as_ref(), copy.as_os_str()])
+            .status();
+        assert!(copied.unwrap().success());
     }
     let mut command = Command::new(copy);
     command
