@@ -30,6 +30,8 @@ pub const CASES: &[Case] = &[
         taken_back,
     ),
     Case::new("what was edited meanwhile is not overwritten", edited),
+    Case::new("of several pam installs at once one is done", at_once),
+    Case::new("what mfactl test proved confirms nothing", only_tested),
     Case::new(
         "pam install, killed at any moment, leaves old or new stacks",
         killed,
@@ -50,6 +52,8 @@ pub const CASES: &[Case] = &[
 ];
 
 const CODE: &str = "Verification code: ";
+const KEY_THEN_CODE: &str = "KbdInteractiveAuthentication yes\nPasswordAuthentication no\n\
+    AuthenticationMethods publickey,keyboard-interactive:pam";
 const STACKS: &str = "cat /etc/pam.d/sudo /etc/pam.d/sudo-i | sha256sum";
 const SHIPPED: &str = "cat /usr/share/mfa/pam/sudo /usr/share/mfa/pam/sudo-i | sha256sum";
 
@@ -158,6 +162,35 @@ fn edited(host: &Host) -> Outcome {
     are(host, "the old ones", &old)
 }
 
+fn at_once(host: &Host) -> Outcome {
+    administrator(host)?;
+    let old = host.ok(STACKS)?;
+    let done = host.ok(
+        "for i in 1 2 3 4 5; do (mfactl --yes pam install sudo --apply >/dev/null 2>&1 && echo done) & done; wait",
+    )?;
+    ensure(done.trim() == "done", || {
+        format!("so many were done: {done:?}")
+    })?;
+    let new = host.ok(SHIPPED)?;
+    are(host, "the new ones", &new)?;
+    host.ok("mfactl pam rollback")?;
+    are(host, "the old ones", &old)
+}
+
+/// A dialogue of the user's own has sudo's name, and a login by another way follows: sudo's stack was never run.
+fn only_tested(host: &Host) -> Outcome {
+    let (alice, totp) = administrator(host)?;
+    host.use_stack("sshd-key")?;
+    host.ok("mfactl --yes pam install sudo --apply && sleep 1.1")?;
+    let mut screen = host.terminal_as("alice", "mfactl test --service sudo")?;
+    screen.expect(CODE, PROMPT)?;
+    screen.line(&totp.code(0)?)?;
+    let (status, shown) = screen.end(PROMPT)?;
+    ensure(status.success(), || shown)?;
+    host.ssh_in(&alice, "", &[(CODE, &totp.code(1)?)])?;
+    refused(host, "mfactl pam confirm", "nobody has logged in")
+}
+
 /// The moments are spread over what the command takes, so that some fall into each of its steps.
 fn killed(host: &Host) -> Outcome {
     administrator(host)?;
@@ -206,10 +239,7 @@ fn code_alone(host: &Host) -> Outcome {
     host.sshd_settings("KbdInteractiveAuthentication yes\nPasswordAuthentication no")?;
     let install = "mfactl --yes pam install sshd --sshd key --apply";
     refused(host, install, "AuthenticationMethods")?;
-    host.sshd_settings(
-        "KbdInteractiveAuthentication yes\nPasswordAuthentication no\n\
-         AuthenticationMethods publickey,keyboard-interactive:pam",
-    )?;
+    host.sshd_settings(KEY_THEN_CODE)?;
     host.ok(install)?;
     host.ok("sleep 1.1")?;
     host.ssh_in(&alice, "", &[(CODE, &totp.code(0)?)])?;

@@ -2,7 +2,6 @@
 //! one, and `rollback` brings the old ones back.
 
 use std::io;
-use std::os::unix::fs::chown;
 
 use super::journal::{self, Copy, Journal, Record};
 use super::plan::Plan;
@@ -56,8 +55,8 @@ pub(super) fn apply(
     passed(Step::Armed)?;
     for (change, item) in plan.changes.iter().zip(&record.items) {
         let path = tree.below(&format!("/etc/pam.d/{}", change.service));
-        journal::put(&path, change.after.as_bytes(), item.mode)?;
-        chown(&path, Some(item.uid), Some(item.gid))?;
+        let owner = Some((item.uid, item.gid));
+        journal::put(&path, change.after.as_bytes(), item.mode, owner)?;
         passed(Step::Placed(change.service.clone()))?;
     }
     Ok(())

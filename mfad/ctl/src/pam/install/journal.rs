@@ -1,15 +1,17 @@
 //! What was installed, when, and what was there before: a directory that only root may enter, written so that a power cut
 //! leaves the old or the new. It changes no stack.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-use super::refused;
+use super::{about, refused};
 use crate::failure::Failure;
 
 /// Where it is.
@@ -18,6 +20,9 @@ const PENDING: &str = "pending.json";
 const CONFIRMED: &str = "confirmed.json";
 /// Largest record or stack that is read, in bytes.
 const LONGEST: u64 = 1024 * 1024;
+/// How long somebody else's change of the stacks is waited for, and how often that is looked at.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+const INTERVAL: Duration = Duration::from_millis(50);
 
 /// One process, so that it is told from a later one with its number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,8 +74,10 @@ pub(super) struct Moment {
 impl Moment {
     /// Now.
     pub(super) fn now() -> Result<Self, Failure> {
-        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
-        let uptime = clock_gettime(ClockId::CLOCK_BOOTTIME).map_err(io::Error::from)?;
+        const BOOT: &str = "/proc/sys/kernel/random/boot_id";
+        let boot = fs::read_to_string(BOOT).map_err(about(Path::new(BOOT)))?;
+        let uptime = clock_gettime(ClockId::CLOCK_BOOTTIME)
+            .map_err(|error| refused(format!("The time since the start is not known: {error}.")))?;
         Ok(Self {
             boot: boot.trim().to_owned(),
             uptime: uptime.tv_sec(),
@@ -108,26 +115,59 @@ impl Journal {
             Ok(facts) if facts.len() > LONGEST => {
                 return Err(refused(format!("{} is too large.", path.display())));
             }
-            Ok(_) => fs::read(&path)?,
+            Ok(_) => fs::read(&path).map_err(about(&path))?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(refused(format!("{}: {error}.", path.display()))),
+            Err(error) => return Err(about(&path)(error)),
         };
         serde_json::from_slice(&bytes)
             .map(Some)
             .map_err(|error| refused(format!("{} cannot be understood: {error}.", path.display())))
     }
 
-    /// Makes the directory and one for copies.
-    pub(super) fn prepare(&self, record: &Record) -> io::Result<()> {
-        let copies = self.directory.join(&record.copies);
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&copies)?;
-        fs::set_permissions(&self.directory, fs::Permissions::from_mode(0o700))?;
-        sync(&copies)?;
-        sync(&self.directory)?;
+    /// Makes the directory.
+    pub(super) fn create(&self) -> Result<(), Failure> {
+        make_directory(&self.directory)?;
+        fs::set_permissions(&self.directory, fs::Permissions::from_mode(0o700))
+            .map_err(about(&self.directory))?;
         self.directory.parent().map_or(Ok(()), sync)
+    }
+
+    /// Keeps everybody else from changing the stacks or the journal until it is dropped. Where there is no directory yet,
+    /// nothing was ever installed, and nobody is to be kept out.
+    pub(super) fn lock(&self, patience: Duration) -> Result<Lock, Failure> {
+        let directory = match File::open(&self.directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Lock { _held: None });
+            }
+            opened => opened.map_err(about(&self.directory))?,
+        };
+        let deadline = Instant::now() + patience;
+        loop {
+            match directory.try_lock() {
+                Ok(()) => {
+                    return Ok(Lock {
+                        _held: Some(directory),
+                    });
+                }
+                Err(TryLockError::Error(error)) => return Err(about(&self.directory)(error)),
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    thread::sleep(INTERVAL);
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(refused(
+                        "Another mfactl is changing the stacks: try again when it is done.",
+                    ));
+                }
+            }
+        }
+    }
+
+    /// Makes a directory for copies.
+    pub(super) fn prepare(&self, record: &Record) -> Result<(), Failure> {
+        let copies = self.directory.join(&record.copies);
+        make_directory(&copies)?;
+        sync(&copies)?;
+        sync(&self.directory)
     }
 
     /// Keeps a copy of one stack, durable when this returns.
@@ -137,14 +177,20 @@ impl Journal {
         service: &str,
         kind: Copy,
         text: &[u8],
-    ) -> io::Result<()> {
+    ) -> Result<(), Failure> {
         let path = self.copy_path(record, service, kind);
-        put(&path, text, 0o600)
+        put(&path, text, 0o600, None)
     }
 
     /// A copy.
-    pub(super) fn copy(&self, record: &Record, service: &str, kind: Copy) -> io::Result<Vec<u8>> {
-        fs::read(self.copy_path(record, service, kind))
+    pub(super) fn copy(
+        &self,
+        record: &Record,
+        service: &str,
+        kind: Copy,
+    ) -> Result<Vec<u8>, Failure> {
+        let path = self.copy_path(record, service, kind);
+        fs::read(&path).map_err(about(&path))
     }
 
     fn copy_path(&self, record: &Record, service: &str, kind: Copy) -> PathBuf {
@@ -158,33 +204,44 @@ impl Journal {
     }
 
     /// From now on it can be taken back.
-    pub(super) fn begin(&self, record: &Record) -> io::Result<()> {
-        put(&self.directory.join(PENDING), &bytes(record)?, 0o600)
+    pub(super) fn begin(&self, record: &Record) -> Result<(), Failure> {
+        put(&self.directory.join(PENDING), &bytes(record)?, 0o600, None)
     }
 
     /// It is confirmed, and can still be taken back.
     pub(super) fn settle(&self, record: &Record) -> Result<(), Failure> {
-        put(&self.directory.join(CONFIRMED), &bytes(record)?, 0o600)?;
+        put(
+            &self.directory.join(CONFIRMED),
+            &bytes(record)?,
+            0o600,
+            None,
+        )?;
         self.forget(PENDING)?;
         Ok(())
     }
 
     /// It never was, or is undone.
-    pub(super) fn forget_pending(&self) -> io::Result<()> {
+    pub(super) fn forget_pending(&self) -> Result<(), Failure> {
         self.forget(PENDING)
     }
 
     /// The confirmed one is undone.
-    pub(super) fn forget_confirmed(&self) -> io::Result<()> {
+    pub(super) fn forget_confirmed(&self) -> Result<(), Failure> {
         self.forget(CONFIRMED)
     }
 
-    fn forget(&self, name: &str) -> io::Result<()> {
-        match fs::remove_file(self.directory.join(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+    fn forget(&self, name: &str) -> Result<(), Failure> {
+        let path = self.directory.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(about(&path)(error)),
             _ => sync(&self.directory),
         }
     }
+}
+
+/// Held while the stacks or the journal are changed.
+pub(super) struct Lock {
+    _held: Option<File>,
 }
 
 /// Which copy of a stack.
@@ -196,24 +253,43 @@ pub(super) enum Copy {
     After,
 }
 
-fn bytes(record: &Record) -> io::Result<Vec<u8>> {
-    let mut bytes = serde_json::to_vec_pretty(record).map_err(io::Error::other)?;
+fn bytes(record: &Record) -> Result<Vec<u8>, Failure> {
+    let mut bytes = serde_json::to_vec_pretty(record)
+        .map_err(|error| refused(format!("The record cannot be written down: {error}.")))?;
     bytes.push(b'\n');
     Ok(bytes)
 }
 
-/// Puts a file into place: the old or the new is there, whenever the power fails.
-pub(super) fn put(path: &Path, text: &[u8], mode: u32) -> io::Result<()> {
-    let directory = path
-        .parent()
-        .ok_or_else(|| io::Error::other("no directory"))?;
+fn make_directory(path: &Path) -> Result<(), Failure> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(about(path))
+}
+
+/// Puts a file into place: the old or the new is there, whenever the power fails. `owner` is its owner and group; without
+/// them it is the caller's.
+pub(super) fn put(
+    path: &Path,
+    text: &[u8],
+    mode: u32,
+    owner: Option<(u32, u32)>,
+) -> Result<(), Failure> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
     let name = path
         .file_name()
         .and_then(|name| name.to_str())
         .unwrap_or("file");
     // A dot in front: libpam finds no service by that name, and neither does `pam check`.
     let new = directory.join(format!(".{name}.mfa-new"));
-    match fs::remove_file(&new) {
+    write(&new, text, mode, owner).map_err(about(&new))?;
+    fs::rename(&new, path).map_err(about(path))?;
+    sync(directory)
+}
+
+fn write(path: &Path, text: &[u8], mode: u32, owner: Option<(u32, u32)>) -> io::Result<()> {
+    match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
@@ -221,15 +297,18 @@ pub(super) fn put(path: &Path, text: &[u8], mode: u32) -> io::Result<()> {
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(&new)?;
+        .open(path)?;
     file.write_all(text)?;
+    if let Some((uid, gid)) = owner {
+        fchown(&file, Some(uid), Some(gid))?;
+    }
     file.set_permissions(fs::Permissions::from_mode(mode))?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    sync(directory)
+    file.sync_all()
 }
 
 /// Makes what was renamed or removed in a directory durable.
-pub(super) fn sync(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
+pub(super) fn sync(directory: &Path) -> Result<(), Failure> {
+    File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .map_err(about(directory))
 }

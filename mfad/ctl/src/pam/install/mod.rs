@@ -11,6 +11,8 @@ mod timer;
 mod undo;
 
 use std::fmt::Write as _;
+use std::io;
+use std::path::Path;
 
 use nix::unistd::geteuid;
 use serde_json::json;
@@ -34,6 +36,11 @@ fn refused(text: impl Into<String>) -> Failure {
     Failure::Refused(Refusal::Denied, text.into())
 }
 
+/// What is told of a file that could not be read or changed.
+fn about(path: &Path) -> impl Fn(io::Error) -> Failure {
+    move |error| refused(format!("{}: {error}.", path.display()))
+}
+
 fn must_be_root(console: &Console<'_>) -> Result<(), Failure> {
     if geteuid().is_root() {
         return Ok(());
@@ -49,13 +56,12 @@ pub(super) async fn install(
     wanted: &InstallArgs,
 ) -> Result<(), Failure> {
     must_be_root(console)?;
+    if wanted.apply {
+        console.must_be_confirmable()?;
+    }
     let tree = Tree::new(&console.root);
     let journal = Journal::below(&console.root);
-    if journal.pending()?.is_some() {
-        return Err(refused(
-            "An installation waits for its confirmation: `mfactl pam confirm` or `mfactl pam rollback` first.",
-        ));
-    }
+    none_may_wait(&journal)?;
     let plan = plan::make(&tree, &wanted.services, wanted.sshd)?;
     if plan.changes.is_empty() {
         return console.show(
@@ -68,11 +74,7 @@ pub(super) async fn install(
     for finding in &findings {
         text.push_str(&finding.text(console.terminal));
     }
-    let names: Vec<&str> = plan
-        .changes
-        .iter()
-        .map(|change| change.service.as_str())
-        .collect();
+    let names = plan.names();
     if !wanted.apply {
         text.push_str("Nothing was changed. Add --apply to do it; keep a root shell open.\n");
         return console.show(
@@ -89,12 +91,7 @@ pub(super) async fn install(
             wanted.minutes
         ))
         .await?;
-    let record = plan.record(console.now.as_second(), &Moment::now()?, wanted.minutes);
-    apply::apply(&tree, &journal, &record, &plan, &mut |_| Ok(()))?;
-    if let Some(hole) = worst_of(&check::examine(&tree, sshd::PATIENCE).findings, &names) {
-        undo::rollback(&tree, &journal, false)?;
-        return Err(refused(format!("Taken back: as installed, {}", hole.what)));
-    }
+    put_into_place(&tree, &journal, &plan, wanted.minutes)?;
     let next = format!(
         "In place. They go back in {} minutes unless you confirm them:\n  log in anew by each ({}), with a code, in a second \
          terminal, then there: mfactl pam confirm\nTo take them back at once: mfactl pam rollback\n",
@@ -105,6 +102,64 @@ pub(super) async fn install(
         &json!({"applied": true, "changed": names, "minutes": wanted.minutes}),
         &next,
     )
+}
+
+fn none_may_wait(journal: &Journal) -> Result<(), Failure> {
+    if journal.pending()?.is_none() {
+        return Ok(());
+    }
+    Err(refused(
+        "An installation waits for its confirmation: `mfactl pam confirm` or `mfactl pam rollback` first.",
+    ))
+}
+
+/// Does it, alone, and takes it back at once if it cannot be finished or leaves a way around.
+fn put_into_place(
+    tree: &Tree,
+    journal: &Journal,
+    plan: &plan::Plan,
+    minutes: u32,
+) -> Result<(), Failure> {
+    journal.create()?;
+    let _lock = journal.lock(journal::PATIENCE)?;
+    // The question may have stood there for long.
+    none_may_wait(journal)?;
+    plan.must_hold(tree)?;
+    let mut record = plan.record(undo::wall(), &Moment::now()?, minutes);
+    apply::apply(tree, journal, &record, plan, &mut |_| Ok(()))
+        .map_err(|failure| taken_back(tree, journal, &failure.to_string()))?;
+    // Only from now on a login goes through them.
+    record.applied = undo::wall();
+    journal
+        .begin(&record)
+        .map_err(|error| taken_back(tree, journal, &error.to_string()))?;
+    let report = check::examine(tree, sshd::PATIENCE);
+    match worst_of(&report.findings, &plan.names()) {
+        Some(hole) => Err(taken_back(
+            tree,
+            journal,
+            &format!("as installed, {}.", hole.what),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Takes back what could not stay, and tells why and what came of it.
+fn taken_back(tree: &Tree, journal: &Journal, why: &str) -> Failure {
+    // Without one that waits, what was confirmed before would be taken back.
+    let restored = journal.pending().and_then(|waiting| {
+        waiting.map_or(Ok(Vec::new()), |_| undo::rollback(tree, journal, false))
+    });
+    match restored {
+        Ok(_) => {
+            timer::disarm(tree);
+            refused(format!("The old stacks are in place: {why}"))
+        }
+        // The clock goes on, and tries again.
+        Err(failure) => refused(format!(
+            "{why} Taking the new stacks back failed too: {failure} Keep this shell open, and run `mfactl pam rollback`."
+        )),
+    }
 }
 
 /// Everything that keeps it from being done; what is only worth knowing comes back.
@@ -125,11 +180,7 @@ async fn ready(
     }
     let staged = plan::stage(tree, plan)?;
     let report = check::examine(&Tree::new(staged.path()), sshd::PATIENCE);
-    let names: Vec<&str> = plan
-        .changes
-        .iter()
-        .map(|change| change.service.as_str())
-        .collect();
+    let names = plan.names();
     if let Some(finding) = worst_of(&report.findings, &names) {
         let place = finding
             .place
@@ -167,6 +218,7 @@ fn concerns(finding: &Finding, names: &[&str]) -> bool {
 pub(super) async fn confirm(console: &mut Console<'_>, untried: &[String]) -> Result<(), Failure> {
     must_be_root(console)?;
     let journal = Journal::below(&console.root);
+    let _lock = journal.lock(journal::PATIENCE)?;
     let Some(record) = journal.pending()? else {
         return Err(refused("There is nothing to confirm."));
     };
@@ -177,6 +229,13 @@ pub(super) async fn confirm(console: &mut Console<'_>, untried: &[String]) -> Re
         return Err(refused(
             "The time for confirming is over: the old stacks are back.",
         ));
+    }
+    let strangers = undo::strangers(&tree, &journal, &record)?;
+    if !strangers.is_empty() {
+        return Err(refused(format!(
+            "Not as they were installed (edited since, or never put into place): {}. `mfactl pam rollback`, then install again.",
+            strangers.join(", ")
+        )));
     }
     let proven = proof::all(console, &record, untried).await?;
     journal.settle(&record)?;
@@ -200,17 +259,12 @@ pub(super) fn rollback(console: &mut Console<'_>, wanted: &RollbackArgs) -> Resu
     let journal = Journal::below(&console.root);
     if wanted.when_due {
         undo::wait(&journal)?;
-        // Whoever waited may find that somebody confirmed meanwhile.
-        let due = journal
-            .pending()?
-            .filter(|record| undo::is_due(record, undo::wall(), &undo::here()));
-        if due.is_none() {
-            return Ok(());
-        }
-    } else if wanted.overdue {
-        let now = Moment::now()?;
+    }
+    let _lock = journal.lock(journal::PATIENCE)?;
+    if wanted.when_due || wanted.overdue {
+        // Somebody may have confirmed meanwhile.
         match journal.pending()? {
-            Some(record) if undo::is_due(&record, console.now.as_second(), &now) => {}
+            Some(record) if undo::is_due(&record, undo::wall(), &undo::here()) => {}
             Some(_) => return Ok(()),
             None => {
                 timer::disarm(&tree);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::diff;
 use super::journal::{Item, Moment, Record};
 use super::proof;
-use super::refused;
+use super::{about, refused};
 use crate::failure::Failure;
 use crate::pam::tree::Tree;
 
@@ -105,12 +105,11 @@ fn change(tree: &Tree, service: &str, shipped: &str) -> Result<Change, Failure> 
             return Err(refused(format!("{} is not a plain file.", path.display())));
         }
         Ok(facts) => {
-            let text = fs::read_to_string(&path)
-                .map_err(|error| refused(format!("{}: {error}.", path.display())))?;
+            let text = fs::read_to_string(&path).map_err(about(&path))?;
             (Some(text), facts.mode() & 0o7777, facts.uid(), facts.gid())
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => (None, 0o644, 0, 0),
-        Err(error) => return Err(refused(format!("{}: {error}.", path.display()))),
+        Err(error) => return Err(about(&path)(error)),
     };
     Ok(Change {
         service: service.to_owned(),
@@ -126,6 +125,33 @@ impl Plan {
     /// Whether a service is changed.
     pub(super) fn has(&self, service: &str) -> bool {
         self.changes.iter().any(|change| change.service == service)
+    }
+
+    /// The services that are changed.
+    pub(super) fn names(&self) -> Vec<&str> {
+        self.changes
+            .iter()
+            .map(|change| change.service.as_str())
+            .collect()
+    }
+
+    /// Fails if a stack is no longer what was shown and checked.
+    pub(super) fn must_hold(&self, tree: &Tree) -> Result<(), Failure> {
+        for change in &self.changes {
+            let path = tree.below(&format!("/etc/pam.d/{}", change.service));
+            let now = match fs::read_to_string(&path) {
+                Ok(text) => Some(text),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                Err(error) => return Err(about(&path)(error)),
+            };
+            if now != change.before {
+                return Err(refused(format!(
+                    "{} was changed meanwhile, and nothing was done: run it again to see the difference.",
+                    path.display()
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// The differences, for people.
@@ -184,6 +210,15 @@ impl Drop for Staged {
 
 /// Makes it below /run, which only root may write: links to what stays, copies of what changes.
 pub(super) fn stage(tree: &Tree, plan: &Plan) -> Result<Staged, Failure> {
+    fill(tree, plan).map_err(|error| {
+        refused(format!(
+            "The new stacks cannot be tried out below {}: {error}.",
+            tree.below("/run").display()
+        ))
+    })
+}
+
+fn fill(tree: &Tree, plan: &Plan) -> io::Result<Staged> {
     let parent = tree.below("/run");
     let root = parent.join(format!(".mfa-pam-{}", std::process::id()));
     fs::create_dir_all(&parent)?;

@@ -4,13 +4,14 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::apply::{Step, apply};
 use super::journal::{Journal, Moment, Record};
 use super::plan::{self, Choice, Plan};
-use super::undo;
+use super::{put_into_place, taken_back, undo};
 use crate::pam::tree::Tree;
 
 const NAMES: [&str; 3] = ["login", "sudo", "sudo-i"];
@@ -192,6 +193,67 @@ fn modes_stay_and_copies_are_roots_alone() {
     );
     undo::rollback(&Tree::new(root.path()), &Journal::below(root.path()), false).unwrap();
     assert_eq!(mode(&sudo), 0o640);
+}
+
+#[test]
+fn one_at_a_time_changes_the_stacks() {
+    let root = machine();
+    let journal = Journal::below(root.path());
+    journal.create().unwrap();
+    let held = journal.lock(Duration::ZERO).unwrap();
+    let (tree, _, plan, _) = plan(&root);
+    let second = Journal::below(root.path()).lock(Duration::ZERO);
+    let failure = second.err().unwrap().to_string();
+    assert!(failure.contains("Another mfactl"), "{failure}");
+    drop(held);
+    drop(journal.lock(Duration::ZERO).unwrap());
+    // One that waited for the first's end finds what that has left.
+    assert!(apply_until(&root, usize::MAX));
+    let failure = put_into_place(&tree, &journal, &plan, 10).unwrap_err();
+    assert!(failure.to_string().contains("waits for its confirmation"));
+}
+
+#[test]
+fn a_stack_that_was_edited_while_the_question_stood_is_not_overwritten() {
+    let root = machine();
+    let (tree, journal, plan, _) = plan(&root);
+    put(&root, "etc/pam.d/sudo", "# mine\n");
+    let failure = put_into_place(&tree, &journal, &plan, 10).unwrap_err();
+    assert!(
+        failure.to_string().contains("was changed meanwhile"),
+        "{failure}"
+    );
+    assert_eq!(stack(&root, "sudo").unwrap(), "# mine\n");
+    assert_eq!(stack(&root, "login"), old("login"));
+    assert!(journal.pending().unwrap().is_none());
+}
+
+#[test]
+fn what_cannot_be_finished_is_taken_back_and_nothing_else_is() {
+    let root = machine();
+    assert!(apply_until(&root, usize::MAX));
+    let (tree, journal) = (Tree::new(root.path()), Journal::below(root.path()));
+    let record = journal.pending().unwrap().unwrap();
+    journal.settle(&record).unwrap();
+    // Nothing waits: the confirmed ones stay.
+    let failure = taken_back(&tree, &journal, "the disk is full.");
+    assert!(failure.to_string().contains("the disk is full."));
+    assert!(NAMES.iter().all(|name| is_new(&root, name)));
+    journal.begin(&record).unwrap();
+    taken_back(&tree, &journal, "the disk is full.");
+    all_old(&root);
+}
+
+#[test]
+fn a_stack_that_is_not_what_was_installed_is_named() {
+    let root = machine();
+    // Everything but the last stack.
+    assert!(!apply_until(&root, 8));
+    put(&root, "etc/pam.d/login", "# mine\n");
+    let (tree, journal) = (Tree::new(root.path()), Journal::below(root.path()));
+    let record = journal.pending().unwrap().unwrap();
+    let found = undo::strangers(&tree, &journal, &record).unwrap();
+    assert_eq!(found, ["login", "sudo-i"]);
 }
 
 #[test]

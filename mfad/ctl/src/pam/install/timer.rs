@@ -1,15 +1,21 @@
 //! The clock that takes an unconfirmed installation back, though the shell that made it is gone. With systemd a timer that
 //! is enabled, and so survives a restart; without it a process of its own, which does not.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::refused;
+use super::{about, journal, refused};
 use crate::failure::Failure;
 use crate::pam::tree::Tree;
 
 const TIMER: &str = "mfa-pam-undo.timer";
 /// Not from `PATH`: what runs here runs as root.
 const SYSTEMCTL: [&str; 2] = ["/usr/bin/systemctl", "/bin/systemctl"];
+/// Where `systemctl enable` puts the link, the inner directory first.
+const ENABLED: [&str; 2] = [
+    "/etc/systemd/system/timers.target.wants",
+    "/etc/systemd/system",
+];
 const SETSID: &str = "/usr/bin/setsid";
 
 /// Starts it.
@@ -19,9 +25,14 @@ pub(super) fn arm(tree: &Tree) -> Result<(), Failure> {
         return Ok(());
     }
     if tree.exists("/run/systemd/system") {
-        return systemctl(tree, &["enable", "--now", TIMER]);
+        systemctl(tree, &["enable", "--now", TIMER])?;
+        // The link that starts it after a restart must outlast a power cut, as the stacks will.
+        for directory in ENABLED {
+            journal::sync(&tree.below(directory))?;
+        }
+        return Ok(());
     }
-    let program = std::env::current_exe()?;
+    let program = std::env::current_exe().map_err(about(Path::new("mfactl")))?;
     // In a session of its own: what becomes of this terminal does not concern it.
     let status = Command::new(SETSID)
         .arg("--fork")
@@ -32,7 +43,8 @@ pub(super) fn arm(tree: &Tree) -> Result<(), Failure> {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .status()?;
+        .status()
+        .map_err(about(Path::new(SETSID)))?;
     if status.success() {
         Ok(())
     } else {
@@ -58,7 +70,8 @@ fn systemctl(tree: &Tree, arguments: &[&str]) -> Result<(), Failure> {
         .args(arguments)
         .env_clear()
         .stdin(Stdio::null())
-        .output()?;
+        .output()
+        .map_err(about(Path::new(program)))?;
     if output.status.success() {
         return Ok(());
     }

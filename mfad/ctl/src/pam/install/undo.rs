@@ -3,14 +3,13 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::chown;
 use std::thread;
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 
 use super::journal::{self, Copy, Item, Journal, Moment, Record};
-use super::refused;
+use super::{about, refused};
 use crate::failure::Failure;
 use crate::pam::tree::Tree;
 
@@ -50,6 +49,32 @@ pub(super) fn wait(journal: &Journal) -> Result<(), Failure> {
         thread::sleep(INTERVAL);
     }
     Ok(())
+}
+
+/// The services whose stacks are not what was installed: edited since, or never reached.
+pub(super) fn strangers(
+    tree: &Tree,
+    journal: &Journal,
+    record: &Record,
+) -> Result<Vec<String>, Failure> {
+    let mut found = Vec::new();
+    for item in &record.items {
+        let after = journal.copy(record, &item.service, Copy::After)?;
+        if stack(tree, &item.service)?.as_deref() != Some(&after) {
+            found.push(item.service.clone());
+        }
+    }
+    Ok(found)
+}
+
+/// A stack as it is now, if there is one.
+fn stack(tree: &Tree, service: &str) -> Result<Option<Vec<u8>>, Failure> {
+    let path = tree.below(&format!("/etc/pam.d/{service}"));
+    match fs::read(&path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(about(&path)(error)),
+    }
 }
 
 /// What is to be done about one stack.
@@ -101,11 +126,7 @@ pub(super) fn rollback(
 }
 
 fn remedy(tree: &Tree, journal: &Journal, record: &Record, item: &Item) -> Result<Remedy, Failure> {
-    let current = match fs::read(tree.below(&format!("/etc/pam.d/{}", item.service))) {
-        Ok(text) => Some(text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(error.into()),
-    };
+    let current = stack(tree, &item.service)?;
     let before = item
         .existed
         .then(|| journal.copy(record, &item.service, Copy::Before))
@@ -124,11 +145,9 @@ fn remedy(tree: &Tree, journal: &Journal, record: &Record, item: &Item) -> Resul
 fn restore(tree: &Tree, journal: &Journal, record: &Record, item: &Item) -> Result<(), Failure> {
     let path = tree.below(&format!("/etc/pam.d/{}", item.service));
     if !item.existed {
-        fs::remove_file(&path)?;
-        return Ok(path.parent().map_or(Ok(()), journal::sync)?);
+        fs::remove_file(&path).map_err(about(&path))?;
+        return path.parent().map_or(Ok(()), journal::sync);
     }
     let text = journal.copy(record, &item.service, Copy::Before)?;
-    journal::put(&path, &text, item.mode)?;
-    chown(&path, Some(item.uid), Some(item.gid))?;
-    Ok(())
+    journal::put(&path, &text, item.mode, Some((item.uid, item.gid)))
 }
