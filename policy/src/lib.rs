@@ -80,6 +80,8 @@ pub struct Vocabulary<'a> {
     pub phishing_resistant: &'a [&'a str],
     /// Those of them that verify their user, by a PIN or a finger.
     pub user_verified: &'a [&'a str],
+    /// Those of them that count only where a policy names them: they are not among "any factor".
+    pub only_named: &'a [&'a str],
     /// Finds a time zone by its name in the IANA database. `UTC` is known without.
     pub zone: fn(&str) -> Option<jiff::tz::TimeZone>,
 }
@@ -91,6 +93,7 @@ impl<'a> Vocabulary<'a> {
             factors,
             phishing_resistant: &[],
             user_verified: &[],
+            only_named: &[],
             zone: |_| None,
         }
     }

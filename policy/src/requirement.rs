@@ -37,6 +37,7 @@ pub(crate) struct Factor {
     word: String,
     phishing_resistant: bool,
     user_verified: bool,
+    only_named: bool,
 }
 
 impl Factor {
@@ -46,6 +47,7 @@ impl Factor {
             word: (*word).to_owned(),
             phishing_resistant: vocabulary.phishing_resistant.contains(word),
             user_verified: vocabulary.user_verified.contains(word),
+            only_named: vocabulary.only_named.contains(word),
         };
         vocabulary.factors.iter().map(factor).collect()
     }
@@ -101,7 +103,8 @@ impl Requirement {
 
         let (any, count, ()) = (any?, count?, distinct?);
         let choice = if any.is_empty() {
-            vocabulary.factors.len()
+            let all = Factor::all(vocabulary).into_iter();
+            all.filter(|factor| !factor.only_named).count()
         } else {
             any.len()
         };
@@ -196,7 +199,8 @@ impl Requirement {
                 })
         };
         let words: Vec<&str> = if listed.is_empty() {
-            factors.iter().map(|factor| factor.word.as_str()).collect()
+            let any = factors.iter().filter(|factor| !factor.only_named);
+            any.map(|factor| factor.word.as_str()).collect()
         } else {
             listed.iter().map(String::as_str).collect()
         };

@@ -6,11 +6,10 @@ use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use mfad_protocol::{names, printable};
+use mfad_protocol::{factors, names, printable};
 use policy::{Policy, Source, Vocabulary};
 use serde_json::{Value, json};
 
-use crate::cli::Kind;
 use crate::command::Console;
 use crate::failure::Failure;
 
@@ -189,10 +188,12 @@ fn examine(files: Vec<Result<PolicyFile, Mistake>>) -> Report {
             text: &file.text,
         })
         .collect();
-    let factors = [Kind::Totp, Kind::Hotp, Kind::BackupCodes].map(Kind::word);
     let vocabulary = Vocabulary {
         zone: |name| jiff::tz::TimeZone::get(name).ok(),
-        ..Vocabulary::new(&factors)
+        phishing_resistant: &factors::PHISHING_RESISTANT,
+        user_verified: &factors::USER_VERIFIED,
+        only_named: &factors::ONLY_NAMED,
+        ..Vocabulary::new(&factors::ALL)
     };
     let rules = match Policy::parse(&sources, &vocabulary) {
         Ok(policy) => policy.rules(),

@@ -4,6 +4,7 @@
 //! one protocol number; a key that changes its meaning needs a new number.
 
 mod dialogue;
+pub mod factors;
 mod management;
 pub mod names;
 mod text;

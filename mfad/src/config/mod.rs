@@ -18,6 +18,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use mfad_protocol::factors;
 use nix::unistd::{Uid, gethostname};
 use policy::{Diagnostic, Policy, Source, Vocabulary, document::Findings};
 use zeroize::Zeroizing;
@@ -30,7 +31,7 @@ pub use settings::{
 };
 pub use trust::DeviceTrust;
 
-use crate::{factor, location::Places};
+use crate::location::Places;
 
 /// Most drop-ins.
 const MAX_DROP_INS: usize = 256;
@@ -110,7 +111,10 @@ pub fn load(paths: &Paths) -> Result<Loaded, ConfigErrors> {
 pub fn vocabulary() -> Vocabulary<'static> {
     Vocabulary {
         zone: |name| jiff::tz::TimeZone::get(name).ok(),
-        ..Vocabulary::new(&factor::WORDS)
+        phishing_resistant: &factors::PHISHING_RESISTANT,
+        user_verified: &factors::USER_VERIFIED,
+        only_named: &factors::ONLY_NAMED,
+        ..Vocabulary::new(&factors::ALL)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A user's own factors. Once somebody has a factor, changing what is enrolled takes a fresh proof of it.
 
-use mfad_protocol::{CredentialInfo, EnrollmentOffer, EnrollmentOptions, UserInfo};
+use mfad_protocol::{CredentialInfo, EnrollmentOffer, EnrollmentOptions, UserInfo, factors};
 use policy::UnenrolledAction;
 use zeroize::Zeroizing;
 
@@ -44,7 +44,7 @@ impl Engine {
     ) -> Result<EnrollmentOffer, Refusal> {
         let now = self.now();
         let (account, person) = self.own(caller).await?;
-        let kind = known_kind(kind)?;
+        let kind = made_here(known_kind(kind)?)?;
         let name = options.name.as_deref().map(checked_name).transpose()?;
         self.may_change(caller, &account, person.as_ref(), grant, now)?;
         if kind == Kind::BackupCodes && !person.as_ref().is_some_and(is_enrolled) {
@@ -312,10 +312,22 @@ impl Engine {
 pub(super) fn known_kind(word: &str) -> Result<Kind, Refusal> {
     Kind::from_word(word).ok_or_else(|| {
         Refusal::Invalid(format!(
-            "{} is no factor; there are totp, hotp and backup-codes",
-            mfad_protocol::printable(word)
+            "{} is no factor; there are {}",
+            mfad_protocol::printable(word),
+            factors::ALL.join(", ")
         ))
     })
+}
+
+/// A kind whose credential is made here, from random bytes.
+pub(super) fn made_here(kind: Kind) -> Result<Kind, Refusal> {
+    match kind {
+        Kind::Totp | Kind::Hotp | Kind::BackupCodes => Ok(kind),
+        Kind::Fido2 | Kind::SshSk | Kind::SshAgent => Err(Refusal::Invalid(format!(
+            "{} cannot be enrolled in this way; see mfactl(1)",
+            kind.word()
+        ))),
+    }
 }
 
 pub(super) fn is_enrolled(person: &Person) -> bool {

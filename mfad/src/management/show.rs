@@ -8,7 +8,6 @@ use crate::{
     factor::otp::{Generator, identity},
     people::Account,
     store::{Budget, Credential, Kind, Person, Standing, StoreError},
-    throttle::Class,
 };
 
 impl Engine {
@@ -57,7 +56,7 @@ impl Engine {
                     Err(error) => Some(format!("unusable: {error}")),
                 }
             }
-            Kind::BackupCodes => None,
+            Kind::BackupCodes | Kind::Fido2 | Kind::SshSk | Kind::SshAgent => None,
         };
         CredentialInfo {
             id: hex_id(credential.id),
@@ -87,12 +86,8 @@ pub(super) fn nobody(account: &Account) -> UserInfo {
 }
 
 fn show_budget(budget: Budget, limit: u32) -> BudgetInfo {
-    let class = match budget.class {
-        Class::Otp => "otp",
-        Class::BackupCodes => "backup-codes",
-    };
     BudgetInfo {
-        class: class.to_owned(),
+        class: budget.class.word().to_owned(),
         failures: budget.spent,
         limit,
         delayed_until: budget.delays.iter().map(|(_, until)| *until).max(),

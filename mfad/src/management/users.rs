@@ -4,7 +4,7 @@ use mfad_protocol::{AuditQuery, EnrollmentOffer, EnrollmentOptions, UserInfo};
 
 use super::{
     Refusal, checked_name, hex_id,
-    own::{factor, is_enrolled, key_of, known_kind},
+    own::{factor, is_enrolled, key_of, known_kind, made_here},
     show::nobody,
 };
 use crate::{
@@ -51,7 +51,7 @@ impl Engine {
     ) -> Result<EnrollmentOffer, Refusal> {
         let now = self.now();
         let account = self.account_named(user).await?;
-        let kind = known_kind(kind)?;
+        let kind = made_here(known_kind(kind)?)?;
         let name = options.name.as_deref().map(checked_name).transpose()?;
         let loaded = self.loaded();
         let maker = Maker {

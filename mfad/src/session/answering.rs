@@ -18,6 +18,7 @@ use crate::{
     clock::Now,
     engine::{Engine, HASHING_PATIENCE, REALM},
     factor::{
+        Evidence,
         answer::Answer,
         backup::{BackupGuess, open_set},
         otp::{OtpGuess, identity},
@@ -32,7 +33,7 @@ const REFUSAL: Duration = Duration::from_millis(100);
 
 /// The daemon could not judge.
 #[derive(Debug)]
-enum Failure {
+pub(super) enum Failure {
     Store(StoreError),
     Busy,
 }
@@ -157,6 +158,20 @@ impl Engine {
                 decoy: std::sync::Arc::clone(&self.decoy.otp),
             })
         };
+        self.submit(running, dialogue, class, guess, None, now)
+            .await
+    }
+
+    /// Has the store judge a guess of this class. `evidence` is what a right one is worth, if that is more than its kind.
+    pub(super) async fn submit(
+        &self,
+        running: &Running,
+        dialogue: &Dialogue,
+        class: Class,
+        guess: Box<dyn Guess>,
+        evidence: Option<Evidence>,
+        now: Now,
+    ) -> Result<Heard, Failure> {
         let mut record = running.facts.record(now.wall, Event::Authentication, "");
         record.rule.clone_from(&running.rule);
         if let Play::Decoy(why) = dialogue.play {
@@ -180,7 +195,7 @@ impl Engine {
         } else {
             "accepted"
         };
-        Ok(self.tell(record, judgement, class, right))
+        Ok(self.tell(record, judgement, class, right, evidence))
     }
 
     /// Sends what came of an answer to syslog (the store has its own record by now).
@@ -190,10 +205,17 @@ impl Engine {
         judgement: Judgement,
         class: Class,
         right: &'static str,
+        evidence: Option<Evidence>,
     ) -> Heard {
         let (outcome, factor, heard) = match judgement {
             Judgement::Accepted { kind, name } => {
-                (right, format!("{} {name}", kind.word()), Heard::Right(kind))
+                let heard = Heard::Right(evidence.unwrap_or_else(|| kind.into()));
+                (right, format!("{} {name}", kind.word()), heard)
+            }
+            Judgement::Cloned { kind, name } => {
+                record.event = Event::Alarm;
+                let factor = format!("{} {name}", kind.word());
+                ("cloned", factor, Heard::NotRight)
             }
             Judgement::Wrong => ("wrong", class.word().to_owned(), Heard::NotRight),
             Judgement::NotEvaluated(_) => {
@@ -203,7 +225,7 @@ impl Engine {
         outcome.clone_into(&mut record.outcome);
         record.factor = Some(factor);
         self.trail.send(&record);
-        if outcome == "wrong" {
+        if matches!(outcome, "wrong" | "cloned") {
             self.count_failure(record.user.as_deref().unwrap_or_default(), self.now());
         }
         heard
@@ -273,7 +295,7 @@ impl Engine {
         let Stage::Code(dialogue) = &running.stage else {
             return Step::of(State::Denied);
         };
-        let Some(proof) = running.proof(dialogue.allowed.kinds().to_vec(), now) else {
+        let Some(proof) = running.proof(dialogue.allowed.evidence().to_vec(), now) else {
             return Step::of(State::Denied);
         };
         let person = Some(proof.login.person);
@@ -298,11 +320,11 @@ impl Engine {
     /// After a backup code: how many are left.
     pub(super) async fn codes_left(&self, running: &Running) -> Vec<Message> {
         let used = match &running.stage {
-            Stage::Code(dialogue) => dialogue.allowed.kinds(),
-            Stage::Remember(proof) => &proof.kinds,
+            Stage::Code(dialogue) => dialogue.allowed.evidence(),
+            Stage::Remember(proof) => &proof.evidence,
             Stage::Enroll(_) => &[],
         };
-        if !used.contains(&Kind::BackupCodes) {
+        if !used.contains(&Kind::BackupCodes.into()) {
             return Vec::new();
         }
         let Ok(Some(person)) = self.person(running).await else {

@@ -1,7 +1,7 @@
 //! The steps of one prompt: what follows an answer. Pure.
 
 use super::verdict::Play;
-use crate::{factor::Allowed, store::Kind};
+use crate::factor::{Allowed, Evidence};
 
 /// A dialogue at its prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +17,8 @@ pub struct Dialogue {
 /// What became of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Heard {
-    /// It was right, by a credential of this kind.
-    Right(Kind),
+    /// It was right, and is worth this much.
+    Right(Evidence),
     /// It was wrong, not evaluated, or no guess at all.
     NotRight,
 }
@@ -57,8 +57,8 @@ impl Dialogue {
     /// Steps on.
     pub fn hear(&mut self, heard: Heard) -> Next {
         match (&self.play, heard) {
-            (Play::Earnest, Heard::Right(kind)) => {
-                self.allowed.use_up(kind);
+            (Play::Earnest, Heard::Right(evidence)) => {
+                self.allowed.use_up(evidence);
                 if self.allowed.used() >= self.needed {
                     Next::Granted
                 } else {
@@ -81,6 +81,7 @@ impl Dialogue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Kind;
 
     fn dialogue(play: Play, count: u8, tries: u8) -> Dialogue {
         Dialogue::new(play, Allowed::default(), count, tries)
@@ -89,7 +90,7 @@ mod tests {
     #[test]
     fn one_right_answer_grants_and_the_last_wrong_one_denies() {
         assert_eq!(
-            dialogue(Play::Earnest, 1, 1).hear(Heard::Right(Kind::Totp)),
+            dialogue(Play::Earnest, 1, 1).hear(Heard::Right(Kind::Totp.into())),
             Next::Granted
         );
         let mut patient = dialogue(Play::Earnest, 1, 2);
@@ -105,16 +106,19 @@ mod tests {
     #[test]
     fn two_factors_must_be_of_two_kinds() {
         let mut both = dialogue(Play::Earnest, 2, 1);
-        assert_eq!(both.hear(Heard::Right(Kind::Totp)), Next::Another);
+        assert_eq!(both.hear(Heard::Right(Kind::Totp.into())), Next::Another);
         assert!(!both.allowed.contains(Kind::Totp));
-        assert_eq!(both.hear(Heard::Right(Kind::BackupCodes)), Next::Granted);
+        assert_eq!(
+            both.hear(Heard::Right(Kind::BackupCodes.into())),
+            Next::Granted
+        );
     }
 
     #[test]
     fn a_decoy_never_grants_and_a_formality_never_denies() {
         let mut decoy = dialogue(Play::Decoy("test"), 1, 3);
         let steps = [
-            decoy.hear(Heard::Right(Kind::Totp)),
+            decoy.hear(Heard::Right(Kind::Totp.into())),
             decoy.hear(Heard::NotRight),
             decoy.hear(Heard::NotRight),
         ];

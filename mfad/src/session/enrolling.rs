@@ -191,7 +191,7 @@ impl Engine {
             ));
         };
         let enrollment = Some((enrolling.credential, step));
-        let Some(proof) = running.proof(vec![Kind::Totp], now) else {
+        let Some(proof) = running.proof(vec![Kind::Totp.into()], now) else {
             return Self::refuse(heard_at).await;
         };
         let earned = Earned::Proven(Box::new(Proof {

@@ -14,8 +14,9 @@ use super::{Caller, facts::Facts};
 use crate::{
     clock::Now,
     config::Loaded,
+    factor::Evidence,
     fairness::{Place, taken},
-    store::{CredentialId, Kind, Login, NewDevice},
+    store::{CredentialId, Login, NewDevice},
 };
 
 /// Most grants at once of callers that are root, and of any one that is not; older ones of the same go first.
@@ -64,7 +65,7 @@ pub struct Proof {
     /// An enrollment made in this login, to be activated when all of it has succeeded: credential and TOTP step.
     pub enrollment: Option<(CredentialId, i64)>,
     /// What it was proven with.
-    pub kinds: Vec<Kind>,
+    pub evidence: Vec<Evidence>,
     /// A device that its person wants to be remembered.
     pub remember: Option<NewDevice>,
     /// The person never came with this device before.

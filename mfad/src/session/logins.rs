@@ -23,7 +23,10 @@ use crate::{
     clock::Now,
     config::Loaded,
     engine::Engine,
-    factor::otp::{Generator, identity},
+    factor::{
+        Evidence,
+        otp::{Generator, identity},
+    },
     store::{Kind, Login, NewDevice, PersonId, PersonKey, Standing},
 };
 
@@ -58,8 +61,8 @@ pub(super) enum Stage {
 }
 
 impl Running {
-    /// What has been proven with these kinds.
-    pub(super) fn proof(&self, kinds: Vec<Kind>, now: Now) -> Option<Proof> {
+    /// What has been proven with this.
+    pub(super) fn proof(&self, evidence: Vec<Evidence>, now: Now) -> Option<Proof> {
         let (person, key) = self.person.as_ref()?;
         Some(Proof {
             login: Login {
@@ -69,7 +72,7 @@ impl Running {
             uid: Some(key.uid),
             failures: self.failures_before,
             enrollment: None,
-            kinds,
+            evidence,
             remember: None,
             new_device: self.scene.is_first_of_its_device(),
         })

@@ -138,12 +138,12 @@ impl Engine {
         now: Now,
     ) {
         let needs = self.loaded().policy.needs();
-        if !needs.contains(Fact::Proofs) || proof.kinds.is_empty() {
+        if !needs.contains(Fact::Proofs) || proof.evidence.is_empty() {
             return;
         }
         self.find_whereabouts(caller, facts, process, needs).await;
         if let Some(session) = facts.whereabouts.proofs_of(proof.uid) {
-            let kinds = proof.kinds.iter().map(|kind| kind.word().to_owned());
+            let kinds = proof.evidence.iter().map(|evidence| evidence.word());
             let noted = self
                 .store
                 .record_proof(proof.login.person, session, kinds.collect(), now)

@@ -14,7 +14,7 @@ use crate::{
     clock::Now,
     config::Loaded,
     engine::Engine,
-    factor::Allowed,
+    factor::{Allowed, Evidence},
     risk::Level,
     store::{BindKind, Binding, DeviceId, Kind, NewDevice, PersonId, Proof},
 };
@@ -161,16 +161,20 @@ fn is_risky(scene: &Scene, loaded: &Loaded) -> Option<bool> {
 /// allows.
 fn proven(requirement: &Requirement, proofs: &[Proof], now: i64) -> Option<i64> {
     let oldest = now.saturating_sub(i64::from(requirement.max_age?));
-    let allowed = Allowed::by_policy(&requirement.any);
-    let mut newest: Vec<(&str, i64)> = Vec::new();
+    let allowed = Allowed::by_policy(requirement);
+    let mut newest: Vec<(Kind, i64)> = Vec::new();
     for proof in proofs {
-        let fits = Kind::from_word(&proof.kind).is_some_and(|kind| allowed.contains(kind));
-        if !fits || proof.at < oldest || proof.at > now {
+        let Some(evidence) =
+            Evidence::from_word(&proof.kind).filter(|evidence| allowed.accepts(*evidence))
+        else {
+            continue;
+        };
+        if proof.at < oldest || proof.at > now {
             continue;
         }
-        match newest.iter_mut().find(|(kind, _)| *kind == proof.kind) {
+        match newest.iter_mut().find(|(kind, _)| *kind == evidence.kind) {
             Some((_, at)) => *at = proof.at.max(*at),
-            None => newest.push((&proof.kind, proof.at)),
+            None => newest.push((evidence.kind, proof.at)),
         }
     }
     newest.sort_by_key(|(_, at)| std::cmp::Reverse(*at));

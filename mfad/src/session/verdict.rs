@@ -161,7 +161,7 @@ pub fn course(
         }
         Subject::NotEnrolled(..) => not_enrolled(facts, unenrolled, wall),
         Subject::Enrolled(_, person) => {
-            let allowed = Allowed::by_policy(&requirement.any);
+            let allowed = Allowed::by_policy(requirement);
             let usable = person.credentials.iter().any(|credential| {
                 credential.standing == Standing::Active && allowed.contains(credential.kind)
             });

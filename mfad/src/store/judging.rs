@@ -24,6 +24,31 @@ pub enum Match {
         /// Which code of it.
         index: u16,
     },
+    /// A key has signed, and its signature counter says `to`.
+    Counter {
+        /// Which key.
+        credential: CredentialId,
+        /// The counter. The store accepts only a greater one than it has, or 0 of a key that never counted; anything else
+        /// means that there are two of the key (W3C Web Authentication 3 §7.2, step 22).
+        to: i64,
+    },
+    /// A key has signed for somebody whose word counts and who does not tell the counter (sshd). Nothing moves.
+    Vouched {
+        /// Which key.
+        credential: CredentialId,
+    },
+}
+
+impl Match {
+    /// The credential that it is about.
+    pub const fn credential(self) -> CredentialId {
+        match self {
+            Self::Advance { credential, .. }
+            | Self::Burn { credential, .. }
+            | Self::Counter { credential, .. }
+            | Self::Vouched { credential } => credential,
+        }
+    }
 }
 
 /// An answer to be judged against a person's credentials, inside the transaction that charges it.
@@ -69,6 +94,13 @@ pub enum Judgement {
     },
     /// Wrong (or already spent), and charged.
     Wrong,
+    /// The signature was right, and its counter had gone back: there are two of the key, and either may have signed.
+    Cloned {
+        /// What kind of credential.
+        kind: Kind,
+        /// Its owner's name for it.
+        name: String,
+    },
     /// A delay or an exhausted budget stood in the way: not looked at, not charged.
     NotEvaluated(throttle::Refusal),
 }

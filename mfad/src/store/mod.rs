@@ -78,23 +78,40 @@ pub enum Kind {
     Hotp,
     /// A set of look-up secrets (NIST SP 800-63B-4 §3.1.2).
     BackupCodes,
+    /// A FIDO2 authenticator plugged into this machine (CTAP 2).
+    Fido2,
+    /// An SSH key that a FIDO authenticator keeps (OpenSSH, PROTOCOL.u2f), known by sshd's word or through an agent.
+    SshSk,
+    /// Any other SSH key in an agent.
+    SshAgent,
 }
 
 impl Kind {
+    /// Every kind there is.
+    pub const ALL: [Self; 6] = [
+        Self::Totp,
+        Self::Hotp,
+        Self::BackupCodes,
+        Self::Fido2,
+        Self::SshSk,
+        Self::SshAgent,
+    ];
+
     /// The word for it in commands, policy and the database.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Totp => "totp",
             Self::Hotp => "hotp",
             Self::BackupCodes => "backup-codes",
+            Self::Fido2 => "fido2",
+            Self::SshSk => "ssh-sk",
+            Self::SshAgent => "ssh-agent",
         }
     }
 
     /// The kind that `word` names.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Totp, Self::Hotp, Self::BackupCodes]
-            .into_iter()
-            .find(|kind| kind.word() == word)
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
     }
 
     /// The guessing budget it draws on.
@@ -102,6 +119,7 @@ impl Kind {
         match self {
             Self::Totp | Self::Hotp => Class::Otp,
             Self::BackupCodes => Class::BackupCodes,
+            Self::Fido2 | Self::SshSk | Self::SshAgent => Class::Key,
         }
     }
 }
@@ -133,7 +151,8 @@ pub struct Credential {
     /// The secret and its parameters, sealed (see [`seal`]).
     pub sealed: Vec<u8>,
     /// TOTP: last accepted time step (RFC 6238 §5.2), −1 before the first. HOTP: next counter to accept (RFC 4226 §7.4).
-    /// Backup codes: unused. It never goes back, except by [`Store::unlock`] with `clock`.
+    /// Backup codes: unused. Keys: the last signature counter (W3C Web Authentication 3 §6.1.1), 0 before the first. It never goes
+    /// back, except by [`Store::unlock`] with `clock`.
     pub moving: i64,
     /// Backup codes: digests of the codes that are left, by index. Empty for other kinds.
     pub codes: Vec<(u16, [u8; 32])>,
@@ -255,8 +274,8 @@ pub trait Store: Send + Sync {
     fn probe(&self) -> Answer<'_, ()>;
 
     /// Judges an answer: in one transaction admits it past the throttle, examines it, consumes the code or charges the
-    /// failure, and writes the audit record with its outcome: `granted`, `wrong`, `replayed`, `delayed`, `exhausted` or
-    /// `source-limited`. Of refused attempts at a person there is one record a minute.
+    /// failure, and writes the audit record with its outcome: `granted`, `wrong`, `replayed`, `cloned`, `delayed`,
+    /// `exhausted` or `source-limited`. Of refused attempts at a person there is one record a minute.
     fn judge(&self, attempt: Attempt, guess: Box<dyn Guess>) -> Answer<'_, Judgement>;
 
     /// Adds a credential, making the person where there is none. Fails with [`StoreError::Exists`] if the name is taken

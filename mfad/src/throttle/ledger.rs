@@ -4,7 +4,7 @@ use super::{Class, Lane, Limits, Refusal};
 
 /// How far back failures lengthen a delay, in seconds.
 const DELAY_MEMORY: i64 = 86_400;
-/// Most failures that are kept where no budget bounds them (backup codes). Four lanes at full pace make 128 a day, and
+/// Most failures that are kept where no budget bounds them (backup codes, keys). Four lanes at full pace make 128 a day, and
 /// only the last day's matter for delays.
 const MOST_UNBOUNDED: usize = 512;
 /// Version of the bytes.
@@ -118,6 +118,9 @@ impl Ledger {
 
     /// Whether an answer whose failure would cost `units` may be looked at now.
     pub fn admit(&self, lane: Lane, units: u32, now: i64, limits: &Limits) -> Result<(), Refusal> {
+        if self.class == Class::Key {
+            return Ok(());
+        }
         if self.class == Class::Otp && self.room(lane, now, limits) < units {
             return Err(Refusal::Exhausted);
         }
@@ -180,6 +183,9 @@ impl Ledger {
 
     /// Lanes that are delayed, and until when.
     pub fn delays(&self, now: i64, limits: &Limits) -> Vec<(Lane, i64)> {
+        if self.class == Class::Key {
+            return Vec::new();
+        }
         Lane::ALL
             .into_iter()
             .filter_map(|lane| {
@@ -236,7 +242,7 @@ impl Ledger {
         let window = limits.window.max(DELAY_MEMORY);
         self.failures
             .retain(|failure| now.saturating_sub(failure.time) < window);
-        if self.class == Class::BackupCodes && self.failures.len() >= MOST_UNBOUNDED {
+        if self.class != Class::Otp && self.failures.len() >= MOST_UNBOUNDED {
             self.failures.drain(..=self.failures.len() - MOST_UNBOUNDED);
         }
     }

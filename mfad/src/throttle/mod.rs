@@ -20,14 +20,20 @@ pub enum Class {
     Otp,
     /// Backup codes: 80 bits, delayed, never disabled.
     BackupCodes,
+    /// Keys that sign: there is nothing to guess. Failures are counted, since they are a sign, and keep nobody out.
+    Key,
 }
 
 impl Class {
+    /// Every class.
+    pub const ALL: [Self; 3] = [Self::Otp, Self::BackupCodes, Self::Key];
+
     /// The word for it in the database and on the bus.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Otp => "otp",
             Self::BackupCodes => "backup-codes",
+            Self::Key => "key",
         }
     }
 }

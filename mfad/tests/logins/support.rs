@@ -17,7 +17,6 @@ use mfad::{
     clock::{Clock, Now},
     config::{Loaded, Settings},
     engine::Engine,
-    factor::WORDS,
     location::Places,
     logind::Sessions,
     session::{
@@ -27,7 +26,7 @@ use mfad::{
     store::{SessionKey, seal::Keyring, sqlite::SqliteStore},
 };
 use mfad_protocol::{Context, Hook, PROTOCOL, State, Step};
-use policy::{Policy, Source, Vocabulary};
+use policy::{Policy, Source};
 
 /// An account that every Debian system has, and its uid.
 pub(crate) const ALICE: (&str, u32) = ("daemon", 1);
@@ -222,7 +221,7 @@ pub(crate) fn loaded(text: &str, edit: impl FnOnce(&mut Settings)) -> Loaded {
         name: "policy.toml",
         text,
     };
-    let policy = Policy::parse(&[source], &Vocabulary::new(&WORDS)).unwrap();
+    let policy = Policy::parse(&[source], &mfad::config::vocabulary()).unwrap();
     Loaded {
         settings,
         policy,

@@ -9,6 +9,7 @@
 
 mod history;
 mod judging;
+mod keys;
 mod lanes;
 mod lifetimes;
 mod people;
@@ -98,6 +99,15 @@ contract! {
         what_was_learned_is_not_new_any_more,
         failures_are_recalled_of_person_source_and_everybody,
         nobody_has_no_history,
+    }
+    keys::{
+        a_signature_counter_never_goes_back,
+        a_clone_is_an_alarm_in_the_trail,
+        of_equal_signatures_at_once_one_is_accepted,
+        a_key_that_is_vouched_for_moves_nothing,
+        what_matches_must_fit_the_kind,
+        failed_signatures_delay_nobody_and_are_counted,
+        exhausted_codes_leave_the_key,
     }
     seals::{
         a_seal_is_replaced_only_where_it_still_is,

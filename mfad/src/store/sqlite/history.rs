@@ -167,7 +167,7 @@ fn failures(
     now: Now,
 ) -> rusqlite::Result<Result<Failures, StoreError>> {
     let mut of_user = 0_u32;
-    for class in [Class::Otp, Class::BackupCodes] {
+    for class in Class::ALL {
         let Some(mut ledger) = judge::read_ledger(connection, person, class)? else {
             return Ok(Err(StoreError::Corrupt(
                 "a ledger of failures cannot be read; unlock the person".into(),

@@ -7,8 +7,11 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{history, rows, schema::RESERVED, trail, writer::Tx};
 use crate::{
+    audit::Event,
     clock::Now,
-    store::{Attempt, Credential, Guess, Judgement, Kind, Match, Standing, StoreError},
+    store::{
+        Attempt, Credential, CredentialId, Guess, Judgement, Kind, Match, Standing, StoreError,
+    },
     throttle::{Class, Lane, Ledger, Limits, Place, Refusal, SourceKey, SourceLimit},
 };
 
@@ -37,6 +40,7 @@ enum Outcome {
     Granted(Kind, String),
     Wrong,
     Replayed,
+    Cloned(Kind, String),
     Refused(Refusal),
 }
 
@@ -71,7 +75,7 @@ pub(super) fn judge(
             None => Outcome::Wrong,
         },
     };
-    if matches!(outcome, Outcome::Wrong | Outcome::Replayed) {
+    if !matches!(outcome, Outcome::Granted(..) | Outcome::Refused(_)) {
         let units = guess.cost(&case.credentials).max(1);
         case.charge(tx, units, &limits)?;
     }
@@ -82,6 +86,7 @@ pub(super) fn judge(
     Ok(Ok(match outcome {
         Outcome::Granted(kind, name) => Judgement::Accepted { kind, name },
         Outcome::Wrong | Outcome::Replayed => Judgement::Wrong,
+        Outcome::Cloned(kind, name) => Judgement::Cloned { kind, name },
         Outcome::Refused(refusal) => Judgement::NotEvaluated(refusal),
     }))
 }
@@ -111,7 +116,9 @@ impl<'a> Case<'a> {
             attempt.now,
             &tx.options.limits,
         )?;
-        let source = match key.filter(|_| lane == Lane::Other) {
+        // A key is no guess: what a source has done to codes keeps no key out, and no key's failure keeps codes out.
+        let charged = lane == Lane::Other && attempt.class != Class::Key;
+        let source = match key.filter(|_| charged) {
             Some(key) => Some((key, read_source(connection, key)?)),
             None => None,
         };
@@ -152,8 +159,7 @@ impl<'a> Case<'a> {
 
     /// Spends what matched. What is spent already was a replay.
     fn consume(&mut self, tx: &Tx<'_>, matched: Match) -> rusqlite::Result<Outcome> {
-        let wall = self.attempt.now.wall;
-        let (Match::Advance { credential: id, .. } | Match::Burn { credential: id, .. }) = matched;
+        let id = matched.credential();
         // Only what was shown to the guess can have matched.
         let Some(credential) = self
             .credentials
@@ -162,31 +168,67 @@ impl<'a> Case<'a> {
         else {
             return Ok(Outcome::Wrong);
         };
+        let is_key = credential.kind.class() == Class::Key;
         let spent = match (matched, credential.kind) {
-            (Match::Advance { to, .. }, Kind::Totp | Kind::Hotp) => tx
-                .connection
-                .prepare_cached(
-                    "UPDATE credential SET moving = ?1, last_used = ?2 WHERE person = ?3 AND id = ?4 AND moving < ?1",
-                )?
-                .execute(params![to, wall, self.person, id.0])?,
-            (Match::Burn { index, .. }, Kind::BackupCodes) => {
-                let burn = "DELETE FROM backup_code WHERE person = ?1 AND credential = ?2 AND number = ?3";
-                let burnt = tx.connection.prepare_cached(burn)?.execute(params![self.person, id.0, index])?;
-                if burnt == 1 {
-                    let used = "UPDATE credential SET last_used = ?1 WHERE person = ?2 AND id = ?3";
-                    tx.connection.prepare_cached(used)?.execute(params![wall, self.person, id.0])?;
+            (Match::Advance { to, .. }, Kind::Totp | Kind::Hotp) => self.advance(tx, id, to)?,
+            (Match::Burn { index, .. }, Kind::BackupCodes) => self.burn(tx, id, index)?,
+            (Match::Counter { to, .. }, _) if is_key => {
+                if self.count(tx, id, to)? != 1 {
+                    return Ok(Outcome::Cloned(credential.kind, credential.name.clone()));
                 }
-                burnt
+                1
             }
-            (Match::Advance { .. }, Kind::BackupCodes) | (Match::Burn { .. }, Kind::Totp | Kind::Hotp) => {
-                return Ok(Outcome::Wrong);
-            }
+            (Match::Vouched { .. }, _) if is_key => self.touch(tx, id)?,
+            _ => return Ok(Outcome::Wrong),
         };
         if spent != 1 {
             return Ok(Outcome::Replayed);
         }
         self.ledger_changed |= self.ledger.clear_delay(self.lane, self.attempt.now.steady);
         Ok(Outcome::Granted(credential.kind, credential.name.clone()))
+    }
+
+    fn advance(&self, tx: &Tx<'_>, id: CredentialId, to: i64) -> rusqlite::Result<usize> {
+        let sql = "UPDATE credential SET moving = ?1, last_used = ?2 WHERE person = ?3 AND id = ?4 AND moving < ?1";
+        tx.connection.prepare_cached(sql)?.execute(params![
+            to,
+            self.attempt.now.wall,
+            self.person,
+            id.0
+        ])
+    }
+
+    fn burn(&self, tx: &Tx<'_>, id: CredentialId, index: u16) -> rusqlite::Result<usize> {
+        let sql = "DELETE FROM backup_code WHERE person = ?1 AND credential = ?2 AND number = ?3";
+        let burnt =
+            tx.connection
+                .prepare_cached(sql)?
+                .execute(params![self.person, id.0, index])?;
+        if burnt == 1 {
+            self.touch(tx, id)?;
+        }
+        Ok(burnt)
+    }
+
+    /// A key that has never counted stays at 0; one that has never goes back to it.
+    fn count(&self, tx: &Tx<'_>, id: CredentialId, to: i64) -> rusqlite::Result<usize> {
+        let sql = "UPDATE credential SET moving = ?1, last_used = ?2 WHERE person = ?3 AND id = ?4 \
+                   AND (moving < ?1 OR (moving = 0 AND ?1 = 0))";
+        tx.connection.prepare_cached(sql)?.execute(params![
+            to,
+            self.attempt.now.wall,
+            self.person,
+            id.0
+        ])
+    }
+
+    fn touch(&self, tx: &Tx<'_>, id: CredentialId) -> rusqlite::Result<usize> {
+        let sql = "UPDATE credential SET last_used = ?1 WHERE person = ?2 AND id = ?3";
+        tx.connection.prepare_cached(sql)?.execute(params![
+            self.attempt.now.wall,
+            self.person,
+            id.0
+        ])
     }
 
     fn charge(&mut self, tx: &mut Tx<'_>, units: u32, limits: &Limits) -> rusqlite::Result<()> {
@@ -226,6 +268,11 @@ impl<'a> Case<'a> {
             }
             Outcome::Wrong => "wrong",
             Outcome::Replayed => "replayed",
+            Outcome::Cloned(kind, name) => {
+                record.event = Event::Alarm;
+                record.factor = Some(format!("{} {name}", kind.word()));
+                "cloned"
+            }
             Outcome::Refused(Refusal::Delayed(_)) => "delayed",
             Outcome::Refused(Refusal::Exhausted) => "exhausted",
             Outcome::Refused(Refusal::Source) => "source-limited",

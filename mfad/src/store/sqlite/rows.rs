@@ -113,7 +113,7 @@ pub(super) fn budgets(
     }
     let limits = &options.limits;
     let mut budgets = Vec::new();
-    for class in [Class::Otp, Class::BackupCodes] {
+    for class in Class::ALL {
         let Some(mut ledger) = judge::read_ledger(connection, person, class)? else {
             return Ok(Err(StoreError::Corrupt(
                 "a ledger of failures cannot be read; unlock the person".into(),
