@@ -20,6 +20,7 @@ SHAREDIR   = $(PREFIX)/share/mfa
 MANDIR     = $(PREFIX)/share/man
 VENDORDIR  = /usr/lib/mfa
 UNITDIR    = /usr/lib/systemd/system
+UDEVDIR    = /usr/lib/udev/rules.d
 
 # rustup puts cargo here, and sudo leaves it out of PATH.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -27,6 +28,7 @@ CARGO ?= cargo
 
 MFAD   = target/release/mfad
 MFACTL = target/release/mfactl
+FIDO   = target/release/mfad-fido
 MODULE = target/pam/release/libpam_mfa.so
 # Newer than any source that was built: cargo does not touch a program that a change does not concern.
 BUILT  = target/release/.mfa-built
@@ -72,7 +74,7 @@ toolchain:
 # The module has a build of its own: cargo unifies features over what it builds together, and the daemon's would put
 # tokio and its descriptors into sshd.
 build: packages toolchain
-	$(CARGO) build --release --locked -p mfad -p mfactl
+	$(CARGO) build --release --locked -p mfad -p mfad-fido -p mfactl
 	$(CARGO) build --release --locked -p pam_mfa --target-dir target/pam --config 'profile.release.opt-level="s"'
 	packaging/check-module.sh $(MODULE)
 	@touch $(BUILT)
@@ -100,7 +102,7 @@ clean:
 
 # Under sudo, cargo must not run as root: it would leave root's files in the caller's tree, and root seldom has cargo.
 built:
-	@if [ -x $(MFAD) ] && [ -x $(MFACTL) ] && [ -e $(MODULE) ]; then \
+	@if [ -x $(MFAD) ] && [ -x $(MFACTL) ] && [ -x $(FIDO) ] && [ -e $(MODULE) ]; then \
 	    built=$(BUILT); [ -e "$$built" ] || built=$(MFAD); \
 	    if [ -n "$$(find Cargo.lock mfad pam_mfa policy -newer "$$built" \( -name '*.rs' -o -name 'Cargo.*' \) -print -quit)" ]; then \
 	        echo 'make: the source is newer than what is built; to install the newer, run make build first' >&2; \
@@ -129,16 +131,19 @@ MAN8 = $(wildcard packaging/man/*.8)
 
 install: built
 	install -d $(addprefix $(DESTDIR),$(LIBEXECDIR) $(BINDIR) $(SHAREDIR)/pam $(SHAREDIR)/examples $(PAMDIR) \
-	    $(MANDIR)/man1 $(MANDIR)/man5 $(MANDIR)/man8 $(VENDORDIR) $(UNITDIR) /usr/lib/sysusers.d /usr/lib/tmpfiles.d \
+	    $(MANDIR)/man1 $(MANDIR)/man5 $(MANDIR)/man8 $(VENDORDIR) $(UNITDIR) $(UDEVDIR) /usr/lib/sysusers.d /usr/lib/tmpfiles.d \
 	    /usr/share/dbus-1/system.d /usr/share/dbus-1/system-services /usr/share/dbus-1/interfaces \
 	    /usr/share/polkit-1/actions /usr/share/pam-configs)
 	install -m 0755 $(MFAD) $(DESTDIR)$(LIBEXECDIR)/mfad
+	install -m 0755 $(FIDO) $(DESTDIR)$(LIBEXECDIR)/mfad-fido
 	install -m 0755 $(MFACTL) $(DESTDIR)$(BINDIR)/mfactl
 	$(put-module)
 	$(call put-with-path,packaging/systemd/mfad.service,$(UNITDIR)/mfad.service)
+	$(call put-with-path,packaging/systemd/mfad-fido@.service,$(UNITDIR)/mfad-fido@.service)
 	$(call put-with-path,packaging/systemd/mfa-pam-undo.service,$(UNITDIR)/mfa-pam-undo.service)
 	install -m 0644 packaging/systemd/mfad.socket packaging/systemd/mfad-user.socket \
-	    packaging/systemd/mfa-pam-undo.timer $(DESTDIR)$(UNITDIR)
+	    packaging/systemd/mfad-fido.socket packaging/systemd/mfa-pam-undo.timer $(DESTDIR)$(UNITDIR)
+	install -m 0644 packaging/udev/71-mfad-fido.rules $(DESTDIR)$(UDEVDIR)
 	install -m 0644 packaging/sysusers/mfad.conf $(DESTDIR)/usr/lib/sysusers.d/mfad.conf
 	install -m 0644 packaging/tmpfiles/mfad.conf $(DESTDIR)/usr/lib/tmpfiles.d/mfad.conf
 	install -m 0644 packaging/dbus/org.mfad.Mfad1.conf $(DESTDIR)/usr/share/dbus-1/system.d
@@ -165,8 +170,9 @@ uninstall:
 ifeq ($(DESTDIR),)
 	packaging/bin/pre-uninstall
 endif
-	rm -f $(addprefix $(DESTDIR),$(PAMDIR)/pam_mfa.so $(BINDIR)/mfactl $(LIBEXECDIR)/mfad \
+	rm -f $(addprefix $(DESTDIR),$(PAMDIR)/pam_mfa.so $(BINDIR)/mfactl $(LIBEXECDIR)/mfad $(LIBEXECDIR)/mfad-fido \
 	    $(VENDORDIR)/policy.toml $(UNITDIR)/mfad.service $(UNITDIR)/mfad.socket $(UNITDIR)/mfad-user.socket \
+	    $(UNITDIR)/mfad-fido.socket $(UNITDIR)/mfad-fido@.service $(UDEVDIR)/71-mfad-fido.rules \
 	    $(UNITDIR)/mfa-pam-undo.service $(UNITDIR)/mfa-pam-undo.timer \
 	    /usr/lib/sysusers.d/mfad.conf /usr/lib/tmpfiles.d/mfad.conf \
 	    /usr/share/dbus-1/system.d/org.mfad.Mfad1.conf \

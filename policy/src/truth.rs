@@ -2,12 +2,9 @@
 
 use std::ops::Not;
 
-use serde::{Deserialize, Serialize};
-
 /// Whether something holds.
 #[must_use]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Truth {
     /// It does not.
     No,

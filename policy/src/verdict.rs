@@ -39,8 +39,7 @@ impl Verdict {
             value.error(
                 findings,
                 format!(
-                    "`{}` cannot be {found}; write \"none\", \"any\", \"deny\" or a table such as {{ any = [\"totp\"], count = 1 }}",
-                    value.key()
+                    "`require` cannot be {found}; write \"none\", \"any\", \"deny\" or a table such as {{ any = [\"totp\"], count = 1 }}"
                 ),
             );
             return None;

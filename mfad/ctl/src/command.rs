@@ -12,9 +12,7 @@ use crate::cli::{Cli, Command, EnrollArgs, PolicyCommand};
 use crate::client::{AdministrationProxy, Client};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
-use crate::{
-    administration, audit, demand, dialogue, doctor, enroll, expectations, own, pam, rules, trust,
-};
+use crate::{administration, audit, demand, dialogue, doctor, enroll, own, pam, rules, trust};
 
 /// What a command works with.
 pub struct Console<'a> {
@@ -55,7 +53,6 @@ impl<'a> Console<'a> {
             Command::Prefer { kind } => demand::prefer(self, kind).await,
             Command::User(command) => administration::run(self, command).await,
             Command::Policy(PolicyCommand::Check { files }) => rules::check(self, &files),
-            Command::Policy(PolicyCommand::Test(what)) => expectations::run(self, &what),
             Command::Policy(PolicyCommand::Reload) => administration::reload(self).await,
             Command::Pam(command) => pam::run(self, command).await,
             Command::Doctor => doctor::run(self).await,

@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use mfad_protocol::{factors, names, printable};
-use policy::{Diagnostic, Policy, Source, Vocabulary};
+use policy::{Policy, Source, Vocabulary};
 use serde_json::{Value, json};
 
 use crate::command::Console;
@@ -16,10 +16,8 @@ use crate::failure::Failure;
 /// A policy file's name and text.
 #[derive(Debug)]
 pub struct PolicyFile {
-    /// What to call it.
-    pub name: String,
-    /// All of it.
-    pub text: String,
+    name: String,
+    text: String,
 }
 
 /// A mistake: where, what, and the line with a caret where there is one.
@@ -28,23 +26,7 @@ pub struct Mistake {
     /// `file:line:column: what`, or `file: what` where a file cannot be read.
     pub line: String,
     caret: Option<String>,
-    /// The same, for scripts.
-    pub json: Value,
-}
-
-impl From<&Diagnostic> for Mistake {
-    fn from(diagnostic: &Diagnostic) -> Self {
-        Self {
-            line: diagnostic.to_string(),
-            caret: diagnostic.caret(),
-            json: json!({
-                "file": diagnostic.file,
-                "line": diagnostic.line,
-                "column": diagnostic.column,
-                "message": diagnostic.message,
-            }),
-        }
-    }
+    json: Value,
 }
 
 /// What a check found.
@@ -86,41 +68,18 @@ pub fn check(console: &mut Console<'_>, files: &[PathBuf]) -> Result<(), Failure
 
 /// The policy that the daemon would load from below `root`.
 pub fn installed(root: &Path) -> Report {
-    examine(installed_files(root))
-}
-
-/// The files that the daemon would load from below `root`.
-pub fn installed_files(root: &Path) -> Vec<Result<PolicyFile, Mistake>> {
     // Files must belong to whom the root directory belongs to: root, but for a test's own directory.
     let owner = fs::metadata(root).map_or(0, |root| root.uid());
-    match installed_paths(root) {
+    let files = match installed_paths(root) {
         Ok(paths) => paths.iter().map(|path| read(path, Some(owner))).collect(),
         Err(mistake) => vec![Err(mistake)],
-    }
-}
-
-/// The files that make a policy which is not installed: a file is all of it, a directory stands for `/etc/mfa`, with the
-/// vendor's defaults below `root` after it.
-pub fn candidate_files(candidate: &Path, root: &Path) -> Vec<Result<PolicyFile, Mistake>> {
-    if !candidate.is_dir() {
-        return vec![read(candidate, None)];
-    }
-    match paths_of(candidate, root) {
-        Ok(paths) => paths.iter().map(|path| read(path, None)).collect(),
-        Err(mistake) => vec![Err(mistake)],
-    }
-}
-
-fn below(root: &Path, path: &str) -> PathBuf {
-    root.join(path.trim_start_matches('/'))
+    };
+    examine(files)
 }
 
 fn installed_paths(root: &Path) -> Result<Vec<PathBuf>, Mistake> {
-    paths_of(&below(root, names::CONFIG_DIR), root)
-}
-
-/// The files of a configuration directory, and the vendor's.
-fn paths_of(configuration: &Path, root: &Path) -> Result<Vec<PathBuf>, Mistake> {
+    let below = |path: &str| root.join(path.trim_start_matches('/'));
+    let configuration = below(names::CONFIG_DIR);
     let directory = configuration.join("policy.d");
     let entries = match fs::read_dir(&directory) {
         Ok(entries) => entries.collect::<Result<Vec<_>, _>>(),
@@ -137,7 +96,7 @@ fn paths_of(configuration: &Path, root: &Path) -> Result<Vec<PathBuf>, Mistake> 
     drop_ins.sort();
     let mut paths = vec![configuration.join("policy.toml")];
     paths.append(&mut drop_ins);
-    paths.push(below(root, names::VENDOR_DIR).join("policy.toml"));
+    paths.push(below(names::VENDOR_DIR).join("policy.toml"));
     // A missing one is no mistake; a dangling link is.
     paths.retain(|path| path.symlink_metadata().is_ok());
     Ok(paths)
@@ -163,7 +122,7 @@ fn unreadable(path: &Path, what: String) -> Mistake {
 
 /// Reads a policy file. With an `owner`, it must be a plain file of theirs that nobody else may write, and no link;
 /// judged on the open descriptor, so that it is the file judged that is read.
-pub fn read(path: &Path, owner: Option<u32>) -> Result<PolicyFile, Mistake> {
+fn read(path: &Path, owner: Option<u32>) -> Result<PolicyFile, Mistake> {
     let mistake = |what| unreadable(path, what);
     let mut flags = libc::O_NONBLOCK;
     if owner.is_some() {
@@ -187,8 +146,8 @@ pub fn read(path: &Path, owner: Option<u32>) -> Result<PolicyFile, Mistake> {
         unsafe_writer(&facts, owner).map_or(Ok(()), |what| Err(mistake(what)))?;
     }
     let mut text = String::new();
-    // One byte more, so that whoever parses it sees that it is too large.
-    file.take(policy::MAX_SOURCE as u64 + 1)
+    let limit = policy::MAX_SOURCE as u64 + 1;
+    file.take(limit)
         .read_to_string(&mut text)
         .map_err(|error| mistake(format!("cannot be read: {error}")))?;
     Ok(PolicyFile {
@@ -214,20 +173,6 @@ pub fn unsafe_writer(facts: &fs::Metadata, owner: u32) -> Option<String> {
 }
 
 fn examine(files: Vec<Result<PolicyFile, Mistake>>) -> Report {
-    let readable = files.iter().filter(|file| file.is_ok()).count();
-    let (rules, mistakes) = match load(files) {
-        Ok(policy) => (policy.rules(), Vec::new()),
-        Err(mistakes) => (0, mistakes),
-    };
-    Report {
-        files: readable,
-        rules,
-        mistakes,
-    }
-}
-
-/// The policy that these files make; or every mistake in them.
-pub fn load(files: Vec<Result<PolicyFile, Mistake>>) -> Result<Policy, Vec<Mistake>> {
     let mut mistakes = Vec::new();
     let mut readable = Vec::new();
     for file in files {
@@ -243,23 +188,33 @@ pub fn load(files: Vec<Result<PolicyFile, Mistake>>) -> Result<Policy, Vec<Mista
             text: &file.text,
         })
         .collect();
-    let parsed = Policy::parse(&sources, &vocabulary());
-    let found = parsed.as_ref().err().map_or(&[][..], Vec::as_slice);
-    mistakes.extend(found.iter().map(Mistake::from));
-    match parsed {
-        Ok(policy) if mistakes.is_empty() => Ok(policy),
-        Ok(_) | Err(_) => Err(mistakes),
-    }
-}
-
-/// The words that a policy may use.
-pub fn vocabulary() -> Vocabulary<'static> {
-    Vocabulary {
+    let vocabulary = Vocabulary {
         zone: |name| jiff::tz::TimeZone::get(name).ok(),
         phishing_resistant: &factors::PHISHING_RESISTANT,
         user_verified: &factors::USER_VERIFIED,
         only_named: &factors::ONLY_NAMED,
         ..Vocabulary::new(&factors::ALL)
+    };
+    let rules = match Policy::parse(&sources, &vocabulary) {
+        Ok(policy) => policy.rules(),
+        Err(found) => {
+            mistakes.extend(found.iter().map(|diagnostic| Mistake {
+                line: diagnostic.to_string(),
+                caret: diagnostic.caret(),
+                json: json!({
+                    "file": diagnostic.file,
+                    "line": diagnostic.line,
+                    "column": diagnostic.column,
+                    "message": diagnostic.message,
+                }),
+            }));
+            0
+        }
+    };
+    Report {
+        files: readable.len(),
+        rules,
+        mistakes,
     }
 }
 
@@ -271,20 +226,8 @@ fn text(report: &Report) -> String {
             files => format!("No mistakes. Files: {files}, rules: {}.\n", report.rules),
         };
     }
-    let mut text = listed(&report.mistakes);
-    let count = report.mistakes.len();
-    let noun = if count == 1 { "mistake" } else { "mistakes" };
-    let _ = writeln!(
-        text,
-        "{count} {noun}. A daemon that runs keeps the policy that it has."
-    );
-    text
-}
-
-/// The mistakes, each with its line and caret.
-pub fn listed(mistakes: &[Mistake]) -> String {
     let mut text = String::new();
-    for mistake in mistakes {
+    for mistake in &report.mistakes {
         text.push_str(&mistake.line);
         text.push('\n');
         if let Some(caret) = &mistake.caret {
@@ -295,6 +238,12 @@ pub fn listed(mistakes: &[Mistake]) -> String {
             }
         }
     }
+    let count = report.mistakes.len();
+    let noun = if count == 1 { "mistake" } else { "mistakes" };
+    let _ = writeln!(
+        text,
+        "{count} {noun}. A daemon that runs keeps the policy that it has."
+    );
     text
 }
 

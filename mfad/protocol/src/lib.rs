@@ -5,6 +5,8 @@
 
 mod dialogue;
 pub mod factors;
+#[cfg(feature = "fido")]
+pub mod fido;
 mod management;
 pub mod names;
 mod text;

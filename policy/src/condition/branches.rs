@@ -144,7 +144,7 @@ pub(super) fn reports(whens: &[When], request: &Request<'_>, sense: Sense) -> Ve
         ConditionReport {
             text: bounded(format_args!("{when}")),
             found: String::new(),
-            holds: when.truth(request, sense),
+            truth: when.truth(request, sense),
             parts,
         }
     };

@@ -26,19 +26,9 @@ pub(super) enum Whose {
 impl Whose {
     fn print<'r>(self, key: &Key<'r>) -> Option<&'r str> {
         match self {
-            Self::Key => key.fingerprint,
+            Self::Key => Some(key.fingerprint),
             Self::Authority => key.ca,
         }
-    }
-
-    /// Whether there is one that is not known.
-    fn is_missing(self, first: FirstFactor<'_>) -> bool {
-        let has = |key: &Key<'_>| match self {
-            Self::Key => true,
-            Self::Authority => key.certificate,
-        };
-        let mut keys = first.keys.iter();
-        keys.any(|key| has(key) && self.print(key).is_none())
     }
 
     fn prints(self, first: FirstFactor<'_>) -> impl Iterator<Item = &str> {
@@ -64,10 +54,10 @@ impl Whose {
             return "not known".to_owned();
         };
         let prints: Vec<&str> = self.prints(first).collect();
-        match (prints.is_empty(), self.is_missing(first)) {
-            (true, false) => "none".to_owned(),
-            (true, true) => "not known".to_owned(),
-            (false, _) => prints.join(", "),
+        if prints.is_empty() {
+            "none".to_owned()
+        } else {
+            prints.join(", ")
         }
     }
 
@@ -75,7 +65,6 @@ impl Whose {
     pub(super) fn offer(self, request: &Request<'_>, index: &mut dyn FnMut(Offer<'_>)) {
         index(match request.first {
             Known::Unknown => Offer::Unknown,
-            Known::Is(first) if self.is_missing(first) => Offer::Unknown,
             Known::Is(first) => Offer::Names(self.prints(first).map(Cow::from).collect()),
         });
     }
@@ -92,9 +81,7 @@ impl Condition for Listed {
         let listed = |print: &str| self.listed.iter().any(|listed| listed == print);
         match request.first {
             Known::Unknown => Truth::Unknown,
-            Known::Is(first) if self.whose.prints(first).any(listed) => Truth::Yes,
-            Known::Is(first) if self.whose.is_missing(first) => Truth::Unknown,
-            Known::Is(_) => Truth::No,
+            Known::Is(first) => self.whose.prints(first).any(listed).into(),
         }
     }
 
@@ -137,8 +124,7 @@ fn read(value: Value<'_>, reader: &mut Reader<'_, '_>) -> Option<Vec<String>> {
     (prints.len() == count).then_some(prints)
 }
 
-/// Whether `text` is a fingerprint as `ssh-keygen -l` prints it.
-pub(crate) fn is_fingerprint(text: &str) -> bool {
+fn is_fingerprint(text: &str) -> bool {
     let base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     text.strip_prefix("SHA256:")
         .is_some_and(|hash| hash.len() == LENGTH && hash.bytes().all(base64))

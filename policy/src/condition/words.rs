@@ -2,36 +2,33 @@
 
 use std::fmt;
 
-use crate::{
-    diagnostic::quoted,
-    document::{Findings, Value},
-    suggest,
-};
+use super::Reader;
+use crate::{diagnostic::quoted, document::Value, suggest};
 
 /// The chosen of the words that `all` lists, each with what it stands for. What is wrong is noted.
-pub(crate) fn read<T: Copy + PartialEq>(
+pub(super) fn read<T: Copy + PartialEq>(
     value: Value<'_>,
     all: &[(&'static str, T)],
-    findings: &mut Findings<'_>,
+    reader: &mut Reader<'_, '_>,
 ) -> Option<Vec<T>> {
-    let strings = value.strings(findings)?;
+    let strings = value.strings(reader.findings)?;
     let count = strings.len();
     let mut chosen = Vec::with_capacity(count);
     for (text, span) in strings {
         match all.iter().find(|(word, _)| *word == text) {
             Some((_, meaning)) if chosen.contains(meaning) => {
                 let message = format!("{} is listed twice", quoted(text));
-                findings.error(span, message);
+                reader.findings.error(span, message);
             }
             Some((_, meaning)) => chosen.push(*meaning),
-            None => findings.error(span, unknown(value.key(), text, all)),
+            None => reader.findings.error(span, unknown(value.key(), text, all)),
         }
     }
     (chosen.len() == count).then_some(chosen)
 }
 
 /// Says that `text` is none of the words.
-pub(crate) fn unknown<T>(key: &str, text: &str, all: &[(&'static str, T)]) -> String {
+pub(super) fn unknown<T>(key: &str, text: &str, all: &[(&'static str, T)]) -> String {
     let words = || all.iter().map(|(word, _)| *word);
     let hint = suggest::hint(text, words());
     let words: Vec<&str> = words().collect();
@@ -43,7 +40,7 @@ pub(crate) fn unknown<T>(key: &str, text: &str, all: &[(&'static str, T)]) -> St
 }
 
 /// Writes words as a TOML list.
-pub(crate) fn list<'w>(
+pub(super) fn list<'w>(
     f: &mut fmt::Formatter<'_>,
     words: impl Iterator<Item = &'w str>,
 ) -> fmt::Result {

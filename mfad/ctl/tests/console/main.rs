@@ -8,7 +8,6 @@
 
 mod administrators;
 mod attended;
-mod expectations;
 mod mock;
 mod program;
 mod pty;
