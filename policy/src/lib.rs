@@ -39,6 +39,7 @@ mod print;
 mod remember;
 mod request;
 mod requirement;
+mod review;
 mod rule;
 mod subject;
 mod suggest;
@@ -60,6 +61,7 @@ pub use request::{
     Country, Device, FirstFactor, Key, Known, Level, Request, Risk, Signal, Signals,
 };
 pub use requirement::Requirement;
+pub use review::{Concern, Prospect, Review, Warning};
 pub use rule::Place;
 pub use subject::{SuSubject, Subject};
 pub use truth::Truth;

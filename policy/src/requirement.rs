@@ -189,7 +189,7 @@ impl Requirement {
     }
 
     /// Of the listed factors (none listed: of all) those that are as strong as demanded here.
-    fn fit<'f>(&self, listed: &'f [String], factors: &'f [Factor]) -> Vec<&'f str> {
+    pub(crate) fn fit<'f>(&self, listed: &'f [String], factors: &'f [Factor]) -> Vec<&'f str> {
         let strong = |word: &str| {
             !self.is_strong()
                 || factors.iter().any(|factor| {

@@ -48,7 +48,7 @@ impl Truth {
     pub(crate) const fn unnamed(sense: Sense) -> Self {
         match sense {
             Sense::Plain => Self::No,
-            Sense::Negated => Self::Unknown,
+            Sense::Negated | Sense::Open => Self::Unknown,
         }
     }
 }
@@ -76,6 +76,8 @@ impl Not for Truth {
 pub(crate) enum Sense {
     Plain,
     Negated,
+    /// Either, in a login that is only thought of: what it does not name, and when it comes, may be anything.
+    Open,
 }
 
 impl Not for Sense {
@@ -85,6 +87,7 @@ impl Not for Sense {
         match self {
             Self::Plain => Self::Negated,
             Self::Negated => Self::Plain,
+            Self::Open => Self::Open,
         }
     }
 }

@@ -211,17 +211,26 @@ Examples:
 /// The policy.
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
-    /// Look for mistakes in policy files, without the daemon
+    /// Look for mistakes in policy files, and for what is probably not meant
     #[command(after_help = "\
 Without FILE: /etc/mfa/policy.toml, /etc/mfa/policy.d/*.toml and /usr/lib/mfa/policy.toml.
-Example: mfactl policy check new-policy.toml")]
-    Check {
-        /// Files to check, in order
-        #[arg(value_name = "FILE")]
-        files: Vec<PathBuf>,
-    },
+Mistakes make the exit code 1. Warnings do not, but for --strict: of rules that never decide, of a policy that
+lets everybody in, or no administrator. The latter takes root and the daemon, which knows who has a factor.
+Example: mfactl policy check new-policy.toml --strict")]
+    Check(CheckArgs),
     /// Have the daemon read its configuration; a broken file never replaces a good one
     Reload,
+}
+
+/// Which policy is checked, and how.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Files to check, in order
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Fail also because of warnings
+    #[arg(long)]
+    pub strict: bool,
 }
 
 /// PAM stacks.

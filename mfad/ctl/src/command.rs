@@ -52,7 +52,7 @@ impl<'a> Console<'a> {
             Command::Require(what) => demand::require(self, &what).await,
             Command::Prefer { kind } => demand::prefer(self, kind).await,
             Command::User(command) => administration::run(self, command).await,
-            Command::Policy(PolicyCommand::Check { files }) => rules::check(self, &files),
+            Command::Policy(PolicyCommand::Check(what)) => rules::check(self, &what).await,
             Command::Policy(PolicyCommand::Reload) => administration::reload(self).await,
             Command::Pam(command) => pam::run(self, command).await,
             Command::Doctor => doctor::run(self).await,

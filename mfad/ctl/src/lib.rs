@@ -18,6 +18,7 @@ pub mod own;
 pub mod pam;
 pub mod qr;
 pub mod render;
+pub mod review;
 pub mod rules;
 pub mod since;
 pub mod terminal;

@@ -7,11 +7,13 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use mfad_protocol::{factors, names, printable};
-use policy::{Policy, Source, Vocabulary};
+use policy::{Diagnostic, Policy, Source, Vocabulary};
 use serde_json::{Value, json};
 
+use crate::cli::CheckArgs;
 use crate::command::Console;
 use crate::failure::Failure;
+use crate::review::{self, Cautions};
 
 /// A policy file's name and text.
 #[derive(Debug)]
@@ -29,6 +31,21 @@ pub struct Mistake {
     json: Value,
 }
 
+impl From<&Diagnostic> for Mistake {
+    fn from(diagnostic: &Diagnostic) -> Self {
+        Self {
+            line: diagnostic.to_string(),
+            caret: diagnostic.caret(),
+            json: json!({
+                "file": diagnostic.file,
+                "line": diagnostic.line,
+                "column": diagnostic.column,
+                "message": diagnostic.message,
+            }),
+        }
+    }
+}
+
 /// What a check found.
 #[derive(Debug)]
 pub struct Report {
@@ -36,33 +53,45 @@ pub struct Report {
     pub files: usize,
     /// Rules in them, if there is no mistake.
     pub rules: usize,
+    /// The policy that they make, if there is no mistake.
+    pub policy: Option<Policy>,
     /// In the order of the files.
     pub mistakes: Vec<Mistake>,
 }
 
 /// `mfactl policy check`.
-pub fn check(console: &mut Console<'_>, files: &[PathBuf]) -> Result<(), Failure> {
-    let report = if files.is_empty() {
+pub async fn check(console: &mut Console<'_>, what: &CheckArgs) -> Result<(), Failure> {
+    let report = if what.files.is_empty() {
         installed(&console.root)
     } else {
-        examine(files.iter().map(|path| read(path, None)).collect())
+        examine(what.files.iter().map(|path| read(path, None)).collect())
+    };
+    let cautions = match &report.policy {
+        Some(policy) => review::of(policy, console).await,
+        None => Cautions::default(),
     };
     let errors: Vec<&Value> = report
         .mistakes
         .iter()
         .map(|mistake| &mistake.json)
         .collect();
+    let failed = !report.mistakes.is_empty() || (what.strict && !cautions.found.is_empty());
+    let warnings: Vec<Value> = cautions.found.iter().map(review::Caution::json).collect();
     let value = json!({
-        "ok": report.mistakes.is_empty(),
+        "ok": !failed,
         "files": report.files,
         "rules": report.rules,
         "errors": errors,
+        "warnings": warnings,
+        "omitted": cautions.omitted,
     });
-    console.show(&value, &text(&report))?;
-    if report.mistakes.is_empty() {
-        Ok(())
-    } else {
+    let mut shown = review::text(&cautions);
+    shown.push_str(&text(&report, cautions.found.len()));
+    console.show(&value, &shown)?;
+    if failed {
         Err(Failure::Reported)
+    } else {
+        Ok(())
     }
 }
 
@@ -173,6 +202,21 @@ pub fn unsafe_writer(facts: &fs::Metadata, owner: u32) -> Option<String> {
 }
 
 fn examine(files: Vec<Result<PolicyFile, Mistake>>) -> Report {
+    let readable = files.iter().filter(|file| file.is_ok()).count();
+    let (policy, mistakes) = match load(files) {
+        Ok(policy) => (Some(policy), Vec::new()),
+        Err(mistakes) => (None, mistakes),
+    };
+    Report {
+        files: readable,
+        rules: policy.as_ref().map_or(0, Policy::rules),
+        policy,
+        mistakes,
+    }
+}
+
+/// The policy that these files make; or every mistake in them.
+pub fn load(files: Vec<Result<PolicyFile, Mistake>>) -> Result<Policy, Vec<Mistake>> {
     let mut mistakes = Vec::new();
     let mut readable = Vec::new();
     for file in files {
@@ -188,46 +232,56 @@ fn examine(files: Vec<Result<PolicyFile, Mistake>>) -> Report {
             text: &file.text,
         })
         .collect();
-    let vocabulary = Vocabulary {
+    let parsed = Policy::parse(&sources, &vocabulary());
+    let found = parsed.as_ref().err().map_or(&[][..], Vec::as_slice);
+    mistakes.extend(found.iter().map(Mistake::from));
+    match parsed {
+        Ok(policy) if mistakes.is_empty() => Ok(policy),
+        Ok(_) | Err(_) => Err(mistakes),
+    }
+}
+
+/// The words that a policy may use.
+pub fn vocabulary() -> Vocabulary<'static> {
+    Vocabulary {
         zone: |name| jiff::tz::TimeZone::get(name).ok(),
         phishing_resistant: &factors::PHISHING_RESISTANT,
         user_verified: &factors::USER_VERIFIED,
         only_named: &factors::ONLY_NAMED,
         ..Vocabulary::new(&factors::ALL)
-    };
-    let rules = match Policy::parse(&sources, &vocabulary) {
-        Ok(policy) => policy.rules(),
-        Err(found) => {
-            mistakes.extend(found.iter().map(|diagnostic| Mistake {
-                line: diagnostic.to_string(),
-                caret: diagnostic.caret(),
-                json: json!({
-                    "file": diagnostic.file,
-                    "line": diagnostic.line,
-                    "column": diagnostic.column,
-                    "message": diagnostic.message,
-                }),
-            }));
-            0
-        }
-    };
-    Report {
-        files: readable.len(),
-        rules,
-        mistakes,
     }
 }
 
-fn text(report: &Report) -> String {
+fn text(report: &Report, warnings: usize) -> String {
     if report.mistakes.is_empty() {
+        let warnings = match warnings {
+            0 => String::new(),
+            many => format!(" Warnings: {many}."),
+        };
         return match report.files {
-            0 => "There is no policy file: any enrolled factor is required, and whoever has none is refused.\n"
-                .to_owned(),
-            files => format!("No mistakes. Files: {files}, rules: {}.\n", report.rules),
+            0 => format!(
+                "There is no policy file: any enrolled factor is required, and whoever has none is refused.{warnings}\n"
+            ),
+            files => format!(
+                "No mistakes. Files: {files}, rules: {}.{warnings}\n",
+                report.rules
+            ),
         };
     }
+    let mut text = listed(&report.mistakes);
+    let count = report.mistakes.len();
+    let noun = if count == 1 { "mistake" } else { "mistakes" };
+    let _ = writeln!(
+        text,
+        "{count} {noun}. A daemon that runs keeps the policy that it has."
+    );
+    text
+}
+
+/// The mistakes, each with its line and caret.
+pub fn listed(mistakes: &[Mistake]) -> String {
     let mut text = String::new();
-    for mistake in &report.mistakes {
+    for mistake in mistakes {
         text.push_str(&mistake.line);
         text.push('\n');
         if let Some(caret) = &mistake.caret {
@@ -238,12 +292,6 @@ fn text(report: &Report) -> String {
             }
         }
     }
-    let count = report.mistakes.len();
-    let noun = if count == 1 { "mistake" } else { "mistakes" };
-    let _ = writeln!(
-        text,
-        "{count} {noun}. A daemon that runs keeps the policy that it has."
-    );
     text
 }
 

@@ -25,7 +25,7 @@ fn tree(files: &[(&str, &str)]) -> TempDir {
 /// The report's text with the tree's own path taken out.
 fn report(root: &TempDir) -> String {
     let prefix = root.path().display().to_string();
-    text(&installed(root.path())).replace(&prefix, "")
+    text(&installed(root.path()), 0).replace(&prefix, "")
 }
 
 #[test]

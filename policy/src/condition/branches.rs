@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Condition, MAX_DEPTH, MAX_TABLES, Reader, When};
+use super::{Condition, MAX_DEPTH, MAX_TABLES, Meaning, Reader, When};
 use crate::{
     Request,
     document::Value,
@@ -47,6 +47,13 @@ impl Condition for Several {
         match self.quorum {
             Quorum::Any => answers.fold(Truth::No, Truth::or),
             Quorum::All => answers.fold(Truth::Yes, Truth::and),
+        }
+    }
+
+    fn meaning(&self) -> Meaning<'_> {
+        match self.quorum {
+            Quorum::Any => Meaning::Any(&self.whens),
+            Quorum::All => Meaning::All(&self.whens),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use super::{Condition, Handle, Kind, Offer, Reader};
+use super::{Condition, Handle, Kind, Meaning, Offer, Reader};
 use crate::{
     Country, Known, Request,
     diagnostic::quoted,
@@ -91,6 +91,10 @@ impl Condition for Countries {
 
     fn facts(&self) -> FactSet {
         FactSet::of(Fact::Country)
+    }
+
+    fn meaning(&self) -> Meaning<'_> {
+        Meaning::of(self.handle(), true)
     }
 
     fn handle(&self) -> Handle<'_> {

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use super::{Condition, Handle, Kind, Offer, Reader, words};
+use super::{Condition, Handle, Kind, Meaning, Offer, Reader, words};
 use crate::{
     Device, Known, Request,
     document::Value,
@@ -57,6 +57,10 @@ impl Condition for Is {
 
     fn facts(&self) -> FactSet {
         FactSet::of(Fact::Device)
+    }
+
+    fn meaning(&self) -> Meaning<'_> {
+        Meaning::of(self.handle(), true)
     }
 
     fn handle(&self) -> Handle<'_> {

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use super::{
-    Condition, Kind, Reader,
+    Condition, Kind, Meaning, Reader,
     last_mfa::{LONGEST, age, ago},
 };
 use crate::{
@@ -38,6 +38,10 @@ impl Condition for Dormant {
             Known::Is(None) => Truth::No,
             Known::Is(Some(age)) => (age >= i64::from(self.0.0)).into(),
         }
+    }
+
+    fn meaning(&self) -> Meaning<'_> {
+        Meaning::Spans(vec![(0, self.0.0.into(), u128::MAX)])
     }
 
     fn facts(&self) -> FactSet {

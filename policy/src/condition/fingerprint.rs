@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::HashSet, fmt};
 
-use super::{Condition, Handle, Offer, Reader};
+use super::{Condition, Handle, Meaning, Offer, Reader};
 use crate::{
     FirstFactor, Key, Known, Request,
     diagnostic::quoted,
@@ -87,6 +87,10 @@ impl Condition for Listed {
 
     fn facts(&self) -> FactSet {
         FactSet::of(Fact::First)
+    }
+
+    fn meaning(&self) -> Meaning<'_> {
+        Meaning::of(self.handle(), false)
     }
 
     fn handle(&self) -> Handle<'_> {

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use super::{Condition, Handle, Kind, Offer, Reader, words};
+use super::{Condition, Handle, Kind, Meaning, Offer, Reader, words};
 use crate::{
     FirstFactor, Known, Request,
     document::Value,
@@ -95,6 +95,10 @@ impl Condition for Sorts {
 
     fn facts(&self) -> FactSet {
         FactSet::of(Fact::First)
+    }
+
+    fn meaning(&self) -> Meaning<'_> {
+        Meaning::of(self.handle(), false)
     }
 
     fn handle(&self) -> Handle<'_> {

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use super::{Condition, Handle, Kind, Offer, Reader};
+use super::{Condition, Handle, Kind, Meaning, Offer, Reader};
 use crate::{
     Known, Request,
     document::Value,
@@ -44,6 +44,10 @@ impl Condition for Group {
 
     fn facts(&self) -> FactSet {
         FactSet::of(Fact::Groups)
+    }
+
+    fn meaning(&self) -> Meaning<'_> {
+        Meaning::of(self.handle(), false)
     }
 
     fn handle(&self) -> Handle<'_> {

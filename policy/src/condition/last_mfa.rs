@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Condition, Kind, Reader, compare::Compare};
+use super::{Condition, Kind, Meaning, Reader, compare::Compare};
 use crate::{
     Known, Request,
     diagnostic::quoted,
@@ -53,6 +53,18 @@ impl Condition for Age {
             Known::Is(None) => matches!(self.0, Compare::More | Compare::AtLeast).into(),
             Known::Is(Some(age)) => self.0.holds(&age, &i64::from(self.1.0)).into(),
         }
+    }
+
+    fn meaning(&self) -> Meaning<'_> {
+        let age = u128::from(self.1.0);
+        // Never is the last number of all.
+        Meaning::Spans(vec![match self.0 {
+            Compare::Less => (0, 0, age.saturating_sub(1)),
+            Compare::AtMost => (0, 0, age),
+            Compare::Equal => (0, age, age),
+            Compare::AtLeast => (0, age, u128::MAX),
+            Compare::More => (0, age.saturating_add(1), u128::MAX),
+        }])
     }
 
     fn facts(&self) -> FactSet {

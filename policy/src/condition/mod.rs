@@ -62,6 +62,11 @@ pub(crate) trait Condition: fmt::Debug + fmt::Display + Send + Sync {
         }
     }
 
+    /// What it says, to be compared with another of its kind.
+    fn meaning(&self) -> Meaning<'_> {
+        Meaning::Opaque
+    }
+
     /// What an index may find it by.
     fn handle(&self) -> Handle<'_> {
         Handle::None
@@ -82,6 +87,39 @@ pub(crate) enum Handle<'c> {
     /// Networks.
     Places(Cow<'c, [Place]>),
 }
+
+/// What a condition says, where two of one kind can be compared. Both ask for the same fact, so that either both answers
+/// are known or neither is.
+pub(crate) enum Meaning<'c> {
+    /// Nothing that could be compared.
+    Opaque,
+    /// A name of the login fits one of these globs; `sole` if it has at most one name.
+    Names {
+        patterns: Cow<'c, [String]>,
+        sole: bool,
+    },
+    /// The one number that the login has is in one of these spans.
+    Spans(Vec<Span>),
+    /// All of these hold.
+    All(&'c [When]),
+    /// One of these holds.
+    Any(&'c [When]),
+    /// This does not hold.
+    Not(&'c When),
+}
+
+impl<'c> Meaning<'c> {
+    /// For a condition whose answer is yes if, and only if, the login offers one of its handle's names.
+    pub(crate) fn of(handle: Handle<'c>, sole: bool) -> Self {
+        match handle {
+            Handle::Names(patterns) => Self::Names { patterns, sole },
+            Handle::None | Handle::Places(_) => Self::Opaque,
+        }
+    }
+}
+
+/// First and last numbers, in one of several spaces (IPv4 and IPv6 addresses).
+pub(crate) type Span = (u8, u128, u128);
 
 /// What a login offers to conditions that are found by a [`Handle`].
 pub(crate) enum Offer<'r> {

@@ -9,7 +9,7 @@ use std::{
 
 use ipnet::{IpNet, Ipv4Net};
 
-use super::{Condition, Handle, Kind, Offer, Reader};
+use super::{Condition, Handle, Kind, Meaning, Offer, Reader};
 use crate::{
     Request,
     diagnostic::quoted,
@@ -176,6 +176,16 @@ impl Condition for Network {
 
     fn facts(&self) -> FactSet {
         FactSet::of(Fact::Network)
+    }
+
+    fn meaning(&self) -> Meaning<'_> {
+        let local = self.local.then_some((2, 0, 0));
+        let spaces = [(0, &self.v4), (1, &self.v6)];
+        let spans = spaces.into_iter().flat_map(|(space, ranges)| {
+            let ranges = ranges.0.iter();
+            ranges.map(move |(first, last)| (space, *first, *last))
+        });
+        Meaning::Spans(spans.chain(local).collect())
     }
 
     fn handle(&self) -> Handle<'_> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Condition, Kind, Reader, When, branches};
+use super::{Condition, Kind, Meaning, Reader, When, branches};
 use crate::{
     Request,
     document::Value,
@@ -28,6 +28,10 @@ fn read(value: Value<'_>, reader: &mut Reader<'_, '_>) -> Option<Box<dyn Conditi
 impl Condition for Not {
     fn truth(&self, request: &Request<'_>, sense: Sense) -> Truth {
         !self.0.truth(request, !sense)
+    }
+
+    fn meaning(&self) -> Meaning<'_> {
+        Meaning::Not(&self.0)
     }
 
     fn facts(&self) -> FactSet {

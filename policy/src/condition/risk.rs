@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Condition, Kind, Reader, compare::Compare, words};
+use super::{Condition, Kind, Meaning, Reader, compare::Compare, words};
 use crate::{
     Known, Level, Request,
     diagnostic::quoted,
@@ -64,6 +64,12 @@ impl Condition for Is {
             Known::Unknown => Truth::Unknown,
             Known::Is(risk) => self.0.holds(&risk.level, &self.1).into(),
         }
+    }
+
+    fn meaning(&self) -> Meaning<'_> {
+        let holds = |(_, level): &(u128, Level)| self.0.holds(level, &self.1);
+        let levels = (0..).zip(Level::ALL).filter(holds);
+        Meaning::Spans(levels.map(|(number, _)| (0, number, number)).collect())
     }
 
     fn facts(&self) -> FactSet {

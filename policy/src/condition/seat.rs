@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use super::{Condition, Handle, Kind, Offer, Reader};
+use super::{Condition, Handle, Kind, Meaning, Offer, Reader};
 use crate::{
     Known, Request,
     document::Value,
@@ -44,6 +44,10 @@ impl Condition for Seat {
 
     fn facts(&self) -> FactSet {
         FactSet::of(Fact::Seat)
+    }
+
+    fn meaning(&self) -> Meaning<'_> {
+        Meaning::of(self.handle(), true)
     }
 
     fn handle(&self) -> Handle<'_> {

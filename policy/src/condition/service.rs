@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use super::{Condition, Handle, Kind, Offer, Reader};
+use super::{Condition, Handle, Kind, Meaning, Offer, Reader};
 use crate::{
     Request,
     document::Value,
@@ -54,6 +54,20 @@ impl Condition for Service {
 
     fn facts(&self) -> FactSet {
         FactSet::of(Fact::Service)
+    }
+
+    /// With every name of the programs that it names.
+    fn meaning(&self) -> Meaning<'_> {
+        let mut patterns = self.0.patterns().to_vec();
+        for names in ALIASES {
+            if names.iter().any(|name| self.0.matches(name)) {
+                patterns.extend(names.map(str::to_owned));
+            }
+        }
+        Meaning::Names {
+            patterns: Cow::Owned(patterns),
+            sole: true,
+        }
     }
 
     fn handle(&self) -> Handle<'_> {

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use super::{Condition, Handle, Kind, Offer, Reader, words};
+use super::{Condition, Handle, Kind, Meaning, Offer, Reader, words};
 use crate::{
     Known, Request, Signal,
     document::Value,
@@ -51,6 +51,10 @@ impl Condition for AnyOf {
 
     fn facts(&self) -> FactSet {
         FactSet::of(Fact::Risk)
+    }
+
+    fn meaning(&self) -> Meaning<'_> {
+        Meaning::of(self.handle(), false)
     }
 
     fn handle(&self) -> Handle<'_> {

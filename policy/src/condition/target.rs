@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use super::{Condition, Handle, Kind, Offer, Reader};
+use super::{Condition, Handle, Kind, Meaning, Offer, Reader};
 use crate::{
     Request,
     document::Value,
@@ -41,6 +41,10 @@ impl Condition for Target {
 
     fn facts(&self) -> FactSet {
         FactSet::of(Fact::Target)
+    }
+
+    fn meaning(&self) -> Meaning<'_> {
+        Meaning::of(self.handle(), true)
     }
 
     fn handle(&self) -> Handle<'_> {

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use super::{Condition, Handle, Kind, Offer, Reader};
+use super::{Condition, Handle, Kind, Meaning, Offer, Reader};
 use crate::{
     Request,
     document::Value,
@@ -52,6 +52,10 @@ impl Condition for Tty {
 
     fn facts(&self) -> FactSet {
         FactSet::of(Fact::Tty)
+    }
+
+    fn meaning(&self) -> Meaning<'_> {
+        Meaning::of(self.handle(), true)
     }
 
     fn handle(&self) -> Handle<'_> {

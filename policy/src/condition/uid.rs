@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, net::Ipv4Addr, ops::Range};
 
 use ipnet::{IpNet, Ipv4Subnets};
 
-use super::{Condition, Handle, Kind, Offer, Place, Reader};
+use super::{Condition, Handle, Kind, Meaning, Offer, Place, Reader};
 use crate::{
     Request,
     diagnostic::quoted,
@@ -115,6 +115,15 @@ impl Condition for Uid {
                 .any(|range| (range.0..=range.1).contains(&uid))
         };
         request.uid.map_or(Truth::Unknown, |uid| within(uid).into())
+    }
+
+    fn meaning(&self) -> Meaning<'_> {
+        let spans = self.0.iter();
+        Meaning::Spans(
+            spans
+                .map(|numbers| (0, numbers.0.into(), numbers.1.into()))
+                .collect(),
+        )
     }
 
     fn facts(&self) -> FactSet {

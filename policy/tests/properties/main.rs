@@ -7,6 +7,7 @@
 
 mod login;
 mod naive;
+mod review;
 mod written;
 
 use std::collections::BTreeSet;

@@ -205,6 +205,50 @@ fn policy_files_are_checked_without_a_daemon() {
 }
 
 #[test]
+fn what_is_probably_not_meant_is_a_warning_and_with_strict_a_failure() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("p.toml");
+    let rule = |name: &str, when: &str, require: &str| {
+        format!("[[rule]]\nname = \"{name}\"\nwhen = {{ {when} }}\nrequire = {require}\n\n")
+    };
+    let text = rule("all", "", "{ any = [\"hotp\"] }") + &rule("b", "user = \"b\"", "\"none\"");
+    fs::write(&path, text).unwrap();
+    let file = path.to_str().unwrap();
+    // The mock's root has a telephone and a sheet of paper, and is asked for a token.
+    let daemon = MockDaemon::with_users(&["root"]);
+    let socket = daemon.bus.socket();
+    let outcome = run(&mut mfactl(&socket, &["policy", "check", file]), "");
+    assert_eq!(outcome.code, 0, "{outcome:?}");
+    let shown = outcome.out.replace(file, "p.toml");
+    assert!(
+        shown.starts_with(
+            "p.toml:6: warning: rule “b”: it never decides: \"all\" (p.toml:1) stands above it"
+        ),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("no administrator can get in at su: root has totp, backup-codes, and is asked for { any = [\"hotp\"]"),
+        "{shown}"
+    );
+    let strict = ["policy", "check", "--strict", "--json", file];
+    let outcome = run(&mut mfactl(&socket, &strict), "");
+    assert_eq!(outcome.code, 1, "{outcome:?}");
+    let report = &outcome.json()[0];
+    assert_eq!(report["ok"], false);
+    assert_eq!(report["warnings"][0]["kind"], "shadowed");
+    assert_eq!(report["warnings"][0]["line"], 6);
+
+    daemon.state.lock().unwrap().deny_administration = true;
+    let outcome = run(&mut mfactl(&socket, &["policy", "check", file]), "");
+    assert!(
+        outcome
+            .out
+            .contains("Whether it locks administrators out is not known"),
+        "{outcome:?}"
+    );
+}
+
+#[test]
 fn audit_records_are_lines() {
     let daemon = MockDaemon::start(State {
         records: vec![(1, 1_795_511_564, RECORD.into())],

@@ -62,7 +62,7 @@ pub(super) async fn must_get_in(
 }
 
 /// root and the members of the groups.
-fn names() -> Vec<String> {
+pub(crate) fn names() -> Vec<String> {
     let mut names = vec!["root".to_owned()];
     for group in GROUPS {
         if let Ok(Some(group)) = Group::from_name(group) {

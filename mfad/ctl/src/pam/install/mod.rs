@@ -1,7 +1,7 @@
 //! `mfactl pam install`, `confirm` and `rollback`: changing stacks so that nobody is locked out for longer than some
 //! minutes. This file is the order of things; what each does is in its own.
 
-mod admins;
+pub(crate) mod admins;
 mod apply;
 mod diff;
 mod journal;
