@@ -18,6 +18,8 @@ pub struct Artifacts {
     pub pamdrive: PathBuf,
     /// The tests' D-Bus client.
     pub busdrive: PathBuf,
+    /// The tests' FIDO authenticator for OpenSSH (`SecurityKeyProvider`).
+    pub provider: PathBuf,
     /// The module with its failpoints, which panics where an argument says.
     pub faulty: PathBuf,
 }
@@ -53,6 +55,9 @@ pub fn artifacts() -> Result<Artifacts, Failure> {
         "pamdrive",
         "--bin",
         "busdrive",
+        "--package",
+        "mfa-sk-provider",
+        "--lib",
     ]);
     // Into the directory where this program lies.
     if !cfg!(debug_assertions) {
@@ -72,9 +77,10 @@ pub fn artifacts() -> Result<Artifacts, Failure> {
         "target/failpoints",
     ]))?;
     let here = env::current_exe()?;
-    let (pamdrive, busdrive) = (
+    let (pamdrive, busdrive, provider) = (
         here.with_file_name("pamdrive"),
         here.with_file_name("busdrive"),
+        here.with_file_name("libmfa_sk_provider.so"),
     );
     let tree = if let Some(tree) = env::var_os("MFA_TREE") {
         tree.into()
@@ -97,6 +103,7 @@ pub fn artifacts() -> Result<Artifacts, Failure> {
         tree,
         pamdrive,
         busdrive,
+        provider,
         faulty: top.join("target/failpoints/debug/libpam_mfa.so"),
     })
 }

@@ -182,6 +182,16 @@ impl Host {
         self.put_program("busdrive", &self.artifacts.busdrive)
     }
 
+    /// Puts the tests' FIDO authenticator where the client's ssh-agent takes one from, too; returns the path.
+    pub fn put_provider(&self) -> Result<&'static str, Failure> {
+        const AT: &str = "/usr/local/lib/mfa-sk-provider.so";
+        self.feed(
+            &format!("cat >{AT} && chmod 0644 {AT}"),
+            &fs::read(&self.artifacts.provider)?,
+        )?;
+        Ok(AT)
+    }
+
     /// Puts the module with failpoints in the shipped one's place.
     pub fn put_faulty_module(&self) -> Outcome {
         self.feed(

@@ -58,6 +58,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
                     tree: arguments.next()?.into(),
                     pamdrive: arguments.next()?.into(),
                     busdrive: arguments.next()?.into(),
+                    provider: arguments.next()?.into(),
                     faulty: arguments.next()?.into(),
                 });
             }
@@ -175,6 +176,7 @@ fn become_root(artifacts: &Artifacts, jobs: &[Job]) -> Result<Tally, Failure> {
             &artifacts.tree,
             &artifacts.pamdrive,
             &artifacts.busdrive,
+            &artifacts.provider,
             &artifacts.faulty,
         ])
         .exec();
