@@ -119,7 +119,6 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         ssh::CASES,
         sudo::CASES,
         su::CASES,
-        conditions::CASES,
         login::CASES,
         passwd::CASES,
         rollout::CASES,
@@ -138,5 +137,6 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         hygiene::CASES,
     ]
     .into_iter()
+    .chain(conditions::CASES)
     .flatten()
 }

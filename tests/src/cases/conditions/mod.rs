@@ -1,5 +1,7 @@
 //! What the policy's conditions, remembered devices and proofs of a session do to real logins: each alone changes one.
 
+mod keys;
+
 use super::{Case, WITH_SYSTEMD};
 use crate::{
     Failure, Outcome,
@@ -10,8 +12,10 @@ use crate::{
     totp::Totp,
 };
 
-/// The table.
-pub const CASES: &[Case] = &[
+/// The tables.
+pub const CASES: [&[Case]; 2] = [OF_ALL, keys::CASES];
+
+const OF_ALL: &[Case] = &[
     Case::new(
         "each condition alone opens a login by key to the enrolled",
         conditions,
