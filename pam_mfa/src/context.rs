@@ -1,5 +1,5 @@
 //! Owns what the module finds out about a login from libpam. It must ask neither NSS nor a file nor the process's
-//! environment, all of which can be the caller's.
+//! environment, all of which can be the caller's; only that the caller names an agent of theirs is passed on (`agent`).
 
 use std::ffi::CStr;
 
@@ -10,7 +10,7 @@ use pam::{
     module::PamHandle,
 };
 
-use crate::{args::Args, ffi, transaction::Whose};
+use crate::{agent, args::Args, ffi, transaction::Whose};
 
 /// What marks a name that no account can have.
 const UNFIT: char = '\u{FFFD}';
@@ -110,6 +110,7 @@ impl Login {
             decoy: Some(args.decoy),
             guarded: Some(guarded),
             defer: Some(args.defer),
+            agent: Some(matches!(hook, Hook::Auth | Hook::Password) && agent::is_named()),
             grant,
             silent: Some(self.silent),
         }

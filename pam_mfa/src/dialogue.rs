@@ -2,11 +2,13 @@
 //! passes on the daemon's verdict, or refuses where there is none.
 
 use std::{
+    os::fd::OwnedFd,
     thread::sleep,
     time::{Duration, Instant},
 };
 
-use mfad_protocol::{Context, Message, State, Step, Style, limits};
+use mfad_protocol::{AgentTrouble, Context, Message, State, Step, Style, limits};
+use zeroize::Zeroizing;
 
 use crate::{
     log::Log,
@@ -18,12 +20,14 @@ use crate::{
 /// Bounds of one pause between two questions to a daemon that says `Wait`.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
-/// Where messages are shown and answers come from.
+/// Where messages are shown and answers come from: the person's side.
 pub(crate) trait Screen {
     /// Shows a prompt. `None` is everything that is not an answer: an error, a NULL, a host that cannot prompt.
     fn ask(&self, style: Style, text: &str) -> Option<Answer>;
     /// Shows a line, if it can be shown.
     fn tell(&self, style: Style, text: &str);
+    /// A connection to the person's SSH agent, or why there is none.
+    fn agent(&self, deadline: Instant) -> Result<OwnedFd, AgentTrouble>;
 }
 
 /// A host that cannot be asked anything: what the account and session phases have.
@@ -36,6 +40,10 @@ impl Screen for Mute<'_> {
 
     fn tell(&self, style: Style, text: &str) {
         self.0.tell(style, text);
+    }
+
+    fn agent(&self, _deadline: Instant) -> Result<OwnedFd, AgentTrouble> {
+        Err(AgentTrouble::Unset)
     }
 }
 
@@ -127,7 +135,7 @@ fn converse(
 ) -> Result<Ended, Broken> {
     for _ in 0..limits::STEPS {
         check(&step)?;
-        let answers = render(screen, &step.messages, deadline)?;
+        let mut answers = render(screen, &step.messages, deadline)?;
         if let Some(outcome) = verdict(step.state) {
             return Ok(Ended {
                 outcome,
@@ -137,7 +145,14 @@ fn converse(
         if step.state == State::Wait {
             pause(step.retry_after_ms, deadline)?;
         }
-        step = transport.respond(session, &answers, deadline)?;
+        let mut agent = None;
+        if step.wants_fd == Some(true) {
+            match screen.agent(deadline) {
+                Ok(socket) => agent = Some(socket),
+                Err(trouble) => answers.push(Zeroizing::new(trouble.word().into())),
+            }
+        }
+        step = transport.respond(session, &answers, agent, deadline)?;
     }
     Err(Broken::Bounds("a dialogue without end"))
 }
@@ -162,8 +177,8 @@ fn check(step: &Step) -> Result<(), Broken> {
     if step.state != State::Continue && step.messages.iter().any(|m| m.style.prompts()) {
         return Err(Broken::Bounds("a prompt outside a question"));
     }
-    if step.wants_fd == Some(true) {
-        return Err(Broken::Bounds("a descriptor that this module cannot send"));
+    if step.wants_fd == Some(true) && step.state != State::Wait {
+        return Err(Broken::Bounds("a descriptor wanted outside a wait"));
     }
     Ok(())
 }
@@ -192,7 +207,11 @@ fn render(
     Ok(answers)
 }
 
+/// 0 means that the daemon holds its answers back by itself: how often it is asked is bounded by [`limits::STEPS`].
 fn pause(retry_after_ms: Option<u32>, deadline: Instant) -> Result<(), Broken> {
+    if retry_after_ms == Some(0) {
+        return Ok(());
+    }
     let asked = Duration::from_millis(retry_after_ms.unwrap_or(0).into());
     let pause = asked.clamp(PAUSE.0, PAUSE.1);
     let left = deadline.saturating_duration_since(Instant::now());

@@ -2,6 +2,7 @@
 //! verdict into a PAM code. It must never know a factor's name, read a secret, start a thread, fork, install a signal
 //! handler, leave a descriptor, write to the host's streams, or block past its deadline.
 
+mod agent;
 mod args;
 mod bus;
 mod context;

@@ -1,6 +1,8 @@
 //! Owns the conversation with the person through the host. It must never take a missing answer for an empty one.
 
-use mfad_protocol::{Style, limits};
+use std::{os::fd::OwnedFd, time::Instant};
+
+use mfad_protocol::{AgentTrouble, Style, limits};
 use pam::{
     constants::{PAM_ERROR_MSG, PAM_PROMPT_ECHO_OFF, PAM_PROMPT_ECHO_ON, PAM_TEXT_INFO},
     conv::Conv,
@@ -8,7 +10,7 @@ use pam::{
 };
 use zeroize::Zeroizing;
 
-use crate::{dialogue::Screen, transport::Answer};
+use crate::{agent, dialogue::Screen, transport::Answer};
 
 /// The host's conversation function.
 pub(crate) struct HostScreen<'a> {
@@ -52,5 +54,9 @@ impl Screen for HostScreen<'_> {
             // A host may refuse to show a line, or answer it with nothing at all; neither changes the login.
             let _ = conversation.send(style, text);
         }
+    }
+
+    fn agent(&self, deadline: Instant) -> Result<OwnedFd, AgentTrouble> {
+        agent::connect(deadline)
     }
 }

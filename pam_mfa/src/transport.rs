@@ -1,7 +1,7 @@
 //! Owns the way to the daemon: the peer-to-peer socket first, the system bus second, both compiled in, and the check
 //! of who answers. It must never follow an address from the environment, nor believe a reply before that check.
 
-use std::{fmt, time::Instant};
+use std::{fmt, os::fd::OwnedFd, time::Instant};
 
 use mfad_protocol::{Context, Step, names, printable};
 use zbus::{Fd, Message, export::serde::Serialize, wire::DynamicType};
@@ -48,6 +48,7 @@ pub(crate) trait Transport {
         &mut self,
         session: &str,
         answers: &[Answer],
+        descriptor: Option<OwnedFd>,
         deadline: Instant,
     ) -> Result<Step, Failure>;
     /// Best effort: a dialogue ends with its connection anyway.
@@ -118,6 +119,7 @@ impl Transport for Daemon<'_> {
         &mut self,
         session: &str,
         answers: &[Answer],
+        descriptor: Option<OwnedFd>,
         deadline: Instant,
     ) -> Result<Step, Failure> {
         let link = self
@@ -125,7 +127,8 @@ impl Transport for Daemon<'_> {
             .as_ref()
             .ok_or_else(|| Failure::Unreachable("no dialogue was begun".into()))?;
         let answers: Vec<&[u8]> = answers.iter().map(|answer| answer.as_slice()).collect();
-        let body = (session, answers, Vec::<Fd<'_>>::new());
+        let descriptors: Vec<Fd<'_>> = descriptor.iter().map(Fd::from).collect();
+        let body = (session, answers, descriptors);
         let reply = link.call("Respond", &body, deadline)?;
         reply.body().deserialize().map_err(|e| malformed(&e))
     }

@@ -53,6 +53,8 @@ pub struct Context {
     pub guarded: Option<bool>,
     /// The stack has a session line too (`defer=session`), where a decision that needs the key can wait for it.
     pub defer: Option<bool>,
+    /// The caller's `SSH_AUTH_SOCK` names a path: an SSH agent may be there, and the module will connect to it if asked.
+    pub agent: Option<bool>,
     /// The grant that an earlier phase of this transaction received.
     pub grant: Option<String>,
     /// `PAM_SILENT` was set: informational lines are unwanted (prompts still are).
@@ -126,9 +128,11 @@ pub struct Step {
     pub messages: Vec<Message>,
     /// With `Granted` and `NotRequired`: what the account and session phases present, so that they know this login.
     pub grant: Option<PendingReference>,
-    /// The daemon wants a descriptor with the next response (an agent's socket).
+    /// With `Wait`: the daemon wants a connection to the person's SSH agent with the next response, or, as its one answer,
+    /// the word of an [`AgentTrouble`](crate::AgentTrouble).
     pub wants_fd: Option<bool>,
-    /// With `Wait`: how long to wait before the next `Respond`, in milliseconds.
+    /// With `Wait`: how long to wait before the next `Respond`, in milliseconds. 0: not at all, since the daemon holds its
+    /// answer back until there is one, for some seconds at most.
     pub retry_after_ms: Option<u32>,
 }
 

@@ -3,6 +3,7 @@
 //! It holds no logic and no I/O, so that the module stays small. What travels as `a{sv}` may gain keys within
 //! one protocol number; a key that changes its meaning needs a new number.
 
+mod agent;
 mod dialogue;
 pub mod factors;
 #[cfg(feature = "fido")]
@@ -11,6 +12,7 @@ mod management;
 pub mod names;
 mod text;
 
+pub use agent::AgentTrouble;
 pub use dialogue::{Context, Hook, Message, PendingReference, State, Step, Style};
 pub use management::{
     AuditQuery, BudgetInfo, CredentialInfo, DaemonStatus, DeviceInfo, EnrollmentOffer,

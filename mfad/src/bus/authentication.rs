@@ -37,10 +37,15 @@ pub(super) async fn respond(
     caller: &Caller,
     session: &str,
     answers: Vec<Vec<u8>>,
+    descriptor: Option<std::os::fd::OwnedFd>,
 ) -> Step {
     let _busy = core.busy();
     match core.engine() {
-        Ok(engine) => engine.respond(caller, session, answers).await,
+        Ok(engine) => {
+            engine
+                .respond_with(caller, session, answers, descriptor)
+                .await
+        }
         Err(_) => Step::of(State::Unavailable),
     }
 }
@@ -90,10 +95,10 @@ impl Authentication {
         #[zbus(connection)] bus: &zbus::Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<Step, Error> {
-        drop(descriptors);
+        let descriptor = descriptors.into_iter().next().map(Into::into);
         let _busy = self.0.busy();
         let caller = caller::on_bus(bus, &header).await?;
-        Ok(respond(&self.0, &caller, &session, answers).await)
+        Ok(respond(&self.0, &caller, &session, answers, descriptor).await)
     }
 
     /// Gives a login up.

@@ -135,9 +135,7 @@ impl Peer {
                     if !self.room {
                         return right(header, &authentication::turn_away(core, caller, context));
                     }
-                    let process = descriptors
-                        .first()
-                        .and_then(|process| process.as_fd().try_clone_to_owned().ok());
+                    let process = first(&descriptors);
                     let begun = authentication::begin(core, caller, context, process).await;
                     right(header, &begun)
                 }
@@ -145,8 +143,9 @@ impl Peer {
             },
             Some("Respond") => match body.deserialize::<(String, Vec<Vec<u8>>, Vec<Fd<'_>>)>() {
                 Ok((session, answers, descriptors)) => {
-                    drop(descriptors);
-                    let step = authentication::respond(core, caller, &session, answers).await;
+                    let descriptor = first(&descriptors);
+                    let step =
+                        authentication::respond(core, caller, &session, answers, descriptor).await;
                     right(header, &step)
                 }
                 Err(_) => unfit(header),
@@ -161,6 +160,12 @@ impl Peer {
             _ => wrong(header, "UnknownMethod", "there is no such method here"),
         }
     }
+}
+
+/// The first of the descriptors that came with a call; more are nobody's, and closed.
+fn first(descriptors: &[Fd<'_>]) -> Option<OwnedFd> {
+    let descriptor = descriptors.first()?;
+    descriptor.as_fd().try_clone_to_owned().ok()
 }
 
 /// What there is to call here (D-Bus specification, "Introspection Data Format").

@@ -4,6 +4,7 @@
 pub mod answer;
 pub mod backup;
 pub mod otp;
+pub mod ssh_key;
 
 use std::fmt;
 

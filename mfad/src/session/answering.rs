@@ -1,6 +1,9 @@
 //! An answer's way: sorted by form, judged by the store in one durable transaction, and turned into the next step.
 
-use std::time::{Duration, Instant};
+use std::{
+    os::fd::OwnedFd,
+    time::{Duration, Instant},
+};
 
 use mfad_protocol::{Message, State, Step, Style};
 use zeroize::Zeroizing;
@@ -41,12 +44,28 @@ pub(super) enum Failure {
 impl Engine {
     /// Answers a dialogue's prompt. A dialogue that is not this caller's, or not there, is refused like a wrong code.
     pub async fn respond(&self, caller: &Caller, session: &str, answers: Vec<Vec<u8>>) -> Step {
+        self.respond_with(caller, session, answers, None).await
+    }
+
+    /// The same, with the descriptor that the step before asked for.
+    pub async fn respond_with(
+        &self,
+        caller: &Caller,
+        session: &str,
+        answers: Vec<Vec<u8>>,
+        descriptor: Option<OwnedFd>,
+    ) -> Step {
         let heard_at = Instant::now();
         let answers = Zeroizing::new(answers);
         let Some(mut running) = self.registry.take(session, caller, heard_at) else {
             return Self::refuse(heard_at).await;
         };
-        let step = self.hear(caller, &mut running, &answers, heard_at).await;
+        let step = if matches!(running.stage, Stage::Key(_)) {
+            self.keep_keying(caller, &mut running, &answers, descriptor, heard_at)
+                .await
+        } else {
+            self.hear(caller, &mut running, &answers, heard_at).await
+        };
         if step.state.is_final() {
             self.registry.close(session);
         } else {
@@ -71,6 +90,9 @@ impl Engine {
             );
             return Self::refuse(heard_at).await;
         };
+        if running.asks_for_key(typed) {
+            return running.begin_keying();
+        }
         let answer = Answer::sort(typed);
         match running.stage {
             Stage::Code(_) => self.answer_code(caller, running, answer, heard_at).await,
@@ -79,6 +101,7 @@ impl Engine {
                     .await
             }
             Stage::Remember(_) => self.answer_remembering(caller, running, typed).await,
+            Stage::Key(_) => Self::refuse(heard_at).await,
         }
     }
 
@@ -104,6 +127,18 @@ impl Engine {
             }
             Play::Decoy(_) | Play::Earnest => self.judge(running, dialogue, answer, now).await,
         };
+        self.proceed(caller, running, judged, now, heard_at).await
+    }
+
+    /// The step that follows from what was judged.
+    pub(super) async fn proceed(
+        &self,
+        caller: &Caller,
+        running: &mut Running,
+        judged: Result<Heard, Failure>,
+        now: Now,
+        heard_at: Instant,
+    ) -> Step {
         let heard = match judged {
             Ok(heard) => heard,
             Err(failure) => return self.fail(running, failure, now, heard_at).await,
@@ -112,7 +147,9 @@ impl Engine {
             return Self::refuse(heard_at).await;
         };
         let next = dialogue.hear(heard);
-        let prompt = running.loaded.settings.prompt.text.clone();
+        let prompt = running
+            .keys
+            .prompt(&dialogue.allowed, &running.loaded.settings.prompt.text);
         match next {
             Next::Granted => self.granted(caller, running, now).await,
             Next::Another => ask(format!("One more, of another kind. {prompt}")),
@@ -158,43 +195,28 @@ impl Engine {
                 decoy: std::sync::Arc::clone(&self.decoy.otp),
             })
         };
-        self.submit(running, dialogue, class, guess, None, now)
+        self.submit(running.attempt(dialogue, class, now), guess, None)
             .await
     }
 
-    /// Has the store judge a guess of this class. `evidence` is what a right one is worth, if that is more than its kind.
+    /// Has the store judge a guess. `evidence` is what a right one is worth, if that is more than its kind.
     pub(super) async fn submit(
         &self,
-        running: &Running,
-        dialogue: &Dialogue,
-        class: Class,
+        attempt: Attempt,
         guess: Box<dyn Guess>,
         evidence: Option<Evidence>,
-        now: Now,
     ) -> Result<Heard, Failure> {
-        let mut record = running.facts.record(now.wall, Event::Authentication, "");
-        record.rule.clone_from(&running.rule);
-        if let Play::Decoy(why) = dialogue.play {
-            record.detail = Some(why.to_owned());
-        }
-        let attempt = Attempt {
-            person: running.person.as_ref().map(|(id, _)| *id),
-            class,
-            place: running.facts.place,
-            now,
-            completes: dialogue.is_last(),
-            record: record.clone(),
+        let (record, class) = (attempt.record.clone(), attempt.class);
+        let right = if attempt.completes {
+            "granted"
+        } else {
+            "accepted"
         };
         let judgement = self
             .store
             .judge(attempt, guess)
             .await
             .map_err(Failure::Store)?;
-        let right = if dialogue.is_last() {
-            "granted"
-        } else {
-            "accepted"
-        };
         Ok(self.tell(record, judgement, class, right, evidence))
     }
 
@@ -322,7 +344,7 @@ impl Engine {
         let used = match &running.stage {
             Stage::Code(dialogue) => dialogue.allowed.evidence(),
             Stage::Remember(proof) => &proof.evidence,
-            Stage::Enroll(_) => &[],
+            Stage::Enroll(_) | Stage::Key(_) => &[],
         };
         if !used.contains(&Kind::BackupCodes.into()) {
             return Vec::new();

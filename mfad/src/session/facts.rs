@@ -58,6 +58,8 @@ pub struct Facts {
     pub guarded: bool,
     /// The session phase will ask again, and can refuse.
     pub defer: bool,
+    /// The host's caller names an SSH agent.
+    pub agent: bool,
     /// The grant presented.
     pub grant: Option<String>,
     /// What the decision rested on, for the audit log.
@@ -142,6 +144,7 @@ impl Facts {
             decoy: context.decoy == Some(true),
             guarded: context.guarded == Some(true),
             defer: context.defer == Some(true),
+            agent: context.agent == Some(true),
             grant: context.grant,
             target: None,
             grounds: Grounds::default(),
@@ -249,6 +252,14 @@ impl Facts {
                 && self.place == Place::SelfService)
     }
 
+    /// Whether the person's own agent can be asked: the host program runs for them, so that what it can reach is theirs.
+    pub fn may_ask_agent(&self, subject_uid: u32) -> bool {
+        self.agent
+            && subject_uid != 0
+            && self.real_uid == Some(subject_uid)
+            && self.place == Place::SelfService
+    }
+
     /// An audit record about this login.
     pub fn record(&self, time: i64, event: Event, outcome: &str) -> Record {
         Record {
@@ -271,6 +282,8 @@ fn believable(context: Context) -> Context {
         hook: context.hook,
         service: context.service,
         user: context.user,
+        // Its own agent, which the kernel says it is.
+        agent: context.agent,
         grant: context.grant,
         silent: context.silent,
         ..Context::default()

@@ -14,6 +14,8 @@ use super::{
     enrolling::Enrolling,
     facts::{Facts, Unservable},
     grant::{Claim, Earned, Grant, Proof},
+    keying::{Keying, MOST_ASKED},
+    keys::Keys,
     scene::Scene,
     verdict::{Course, Play, Reminder, Subject, course},
     weighing::Weighed,
@@ -27,7 +29,8 @@ use crate::{
         Evidence,
         otp::{Generator, identity},
     },
-    store::{Kind, Login, NewDevice, PersonId, PersonKey, Standing},
+    store::{Attempt, Kind, Login, NewDevice, PersonId, PersonKey, Standing},
+    throttle::Class,
 };
 
 /// A login waiting for an answer.
@@ -43,6 +46,12 @@ pub struct Running {
     /// A device that may be remembered once all is proven.
     pub(super) offer: Option<NewDevice>,
     pub(super) stage: Stage,
+    /// What may answer besides a code.
+    pub(super) keys: Keys,
+    /// How often keys may still be asked.
+    pub(super) asks_left: u8,
+    /// When the dialogue is over.
+    pub(super) until: Instant,
     /// The policy it began with.
     pub(super) loaded: Arc<Loaded>,
     /// The rule that decided.
@@ -54,6 +63,8 @@ pub struct Running {
 pub(super) enum Stage {
     /// A code.
     Code(Dialogue),
+    /// A key's signature, while it is waited for.
+    Key(Box<Keying>),
     /// The first code of a factor being enrolled.
     Enroll(Enrolling),
     /// Whether the device shall be remembered. All is proven.
@@ -61,6 +72,29 @@ pub(super) enum Stage {
 }
 
 impl Running {
+    /// The prompt of this dialogue.
+    pub(super) fn prompt(&self, dialogue: &Dialogue) -> String {
+        let text = &self.loaded.settings.prompt.text;
+        self.keys.prompt(&dialogue.allowed, text)
+    }
+
+    /// One attempt of this login's, for the store to judge.
+    pub(super) fn attempt(&self, dialogue: &Dialogue, class: Class, now: Now) -> Attempt {
+        let mut record = self.facts.record(now.wall, Event::Authentication, "");
+        record.rule.clone_from(&self.rule);
+        if let Play::Decoy(why) = dialogue.play {
+            record.detail = Some(why.to_owned());
+        }
+        Attempt {
+            person: self.person.as_ref().map(|(id, _)| *id),
+            class,
+            place: self.facts.place,
+            now,
+            completes: dialogue.is_last(),
+            record,
+        }
+    }
+
     /// What has been proven with this.
     pub(super) fn proof(&self, evidence: Vec<Evidence>, now: Now) -> Option<Proof> {
         let (person, key) = self.person.as_ref()?;
@@ -186,23 +220,35 @@ impl Engine {
     ) -> Begun {
         let hint = self.replay_hint(&facts, &weighed.subject, now);
         let preferred = preference(&facts, &weighed.subject, &dialogue);
+        let keys = match dialogue.play {
+            Play::Earnest => Keys::of(&facts, &weighed.subject, &self.keyring),
+            Play::Decoy(_) | Play::Formality => Keys::default(),
+        };
+        let until = Instant::now() + weighed.loaded.settings.session.dialogue;
         let (person, failures_before) = match (weighed.subject, &dialogue.play) {
             (Subject::Enrolled(_, person), Play::Earnest) => {
                 (Some((person.id, person.key)), person.failures_since)
             }
             _ => (None, 0),
         };
-        let prompt = format!("{hint}{preferred}{}", weighed.loaded.settings.prompt.text);
         let running = Running {
             facts,
             person,
             failures_before,
             scene: weighed.scene,
             offer: weighed.settled.offer,
+            keys,
+            asks_left: MOST_ASKED,
+            until,
             stage: Stage::Code(dialogue),
             loaded: weighed.loaded,
             rule: weighed.decision.rule,
         };
+        let prompt = match &running.stage {
+            Stage::Code(dialogue) => running.prompt(dialogue),
+            Stage::Key(_) | Stage::Enroll(_) | Stage::Remember(_) => String::new(),
+        };
+        let prompt = format!("{hint}{preferred}{prompt}");
         self.open(caller, running, vec![visible(prompt)])
     }
 

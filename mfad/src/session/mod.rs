@@ -6,12 +6,15 @@
 //! Nothing here knows D-Bus.
 
 mod answering;
+mod asking_agent;
 pub mod dialogue;
 pub mod enrolling;
 pub mod facts;
 pub mod first_factor;
 pub mod gather;
 pub mod grant;
+mod keying;
+mod keys;
 pub mod logins;
 mod phases;
 pub mod registry;

@@ -1,7 +1,11 @@
 //! Reads the public keys that sshd says it has verified (`SSH_AUTH_INFO_0`), certificates included. It verifies nothing.
 
-use base64ct::{Base64, Base64Unpadded, Encoding as _};
-use sha2::{Digest as _, Sha256};
+use base64ct::{Base64, Encoding as _};
+
+use crate::ssh::{
+    key::fingerprint,
+    wire::{Fields, put},
+};
 
 /// Most keys of one login: sshd has one for each `publickey` of `AuthenticationMethods`.
 const MOST_KEYS: usize = 8;
@@ -63,7 +67,7 @@ fn key(line: &str) -> Option<Key> {
     }
     let Some(plain) = plain_of(kind) else {
         // Every key there is consists of strings and numbers that are written as strings (RFC 4253 §6.6).
-        while !fields.0.is_empty() {
+        while !fields.is_empty() {
             fields.string()?;
         }
         return Some(Key {
@@ -107,9 +111,9 @@ fn certified<'a>(plain: &str, mut fields: Fields<'a>) -> Option<(Vec<u8>, &'a [u
     };
     let _nonce = fields.string()?;
     let mut blob = Vec::new();
-    append(&mut blob, plain.as_bytes());
+    put(&mut blob, plain.as_bytes());
     for _ in 0..parts {
-        append(&mut blob, fields.string()?);
+        put(&mut blob, fields.string()?);
     }
     let (_serial, _for_users_or_hosts) = (fields.take(8)?, fields.take(4)?);
     let (_id, _principals) = (fields.string()?, fields.string()?);
@@ -118,35 +122,7 @@ fn certified<'a>(plain: &str, mut fields: Fields<'a>) -> Option<(Vec<u8>, &'a [u
         (fields.string()?, fields.string()?, fields.string()?);
     let authority = fields.string()?;
     let _signature = fields.string()?;
-    fields.0.is_empty().then_some((blob, authority))
-}
-
-fn append(blob: &mut Vec<u8>, part: &[u8]) {
-    // A part of a blob that fitted into 16 KiB.
-    let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
-    blob.extend_from_slice(&length.to_be_bytes());
-    blob.extend_from_slice(part);
-}
-
-fn fingerprint(blob: &[u8]) -> String {
-    let digest: [u8; 32] = Sha256::digest(blob).into();
-    format!("SHA256:{}", Base64Unpadded::encode_string(&digest))
-}
-
-/// A key's bytes, field by field (RFC 4251 §5).
-struct Fields<'a>(&'a [u8]);
-
-impl<'a> Fields<'a> {
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn string(&mut self) -> Option<&'a [u8]> {
-        let length = self.take(4)?.try_into().ok()?;
-        self.take(usize::try_from(u32::from_be_bytes(length)).ok()?)
-    }
+    fields.is_empty().then_some((blob, authority))
 }
 
 #[cfg(test)]
@@ -226,7 +202,7 @@ mod tests {
     fn an_sk_key_says_so() {
         let mut blob = Vec::new();
         for part in [&b"sk-ssh-ed25519@openssh.com"[..], &[7; 32], b"ssh:"] {
-            append(&mut blob, part);
+            put(&mut blob, part);
         }
         let key = one(&format!(
             "sk-ssh-ed25519@openssh.com {}",

@@ -32,7 +32,8 @@ pub enum Match {
         /// means that there are two of the key (W3C Web Authentication 3 §7.2, step 22).
         to: i64,
     },
-    /// A key has signed for somebody whose word counts and who does not tell the counter (sshd). Nothing moves.
+    /// A key has signed for somebody whose word counts and who does not tell the counter (sshd), or it is a key that has
+    /// none. Nothing moves.
     Vouched {
         /// Which key.
         credential: CredentialId,

@@ -12,6 +12,8 @@ use super::*;
 struct Script {
     replies: VecDeque<Result<Step, Failure>>,
     sent: Vec<Vec<Vec<u8>>>,
+    /// With which answers a descriptor came.
+    connections: Vec<bool>,
     cancelled: bool,
 }
 
@@ -35,8 +37,15 @@ impl Transport for Script {
         self.next().map(|step| ("s1".to_owned(), step))
     }
 
-    fn respond(&mut self, session: &str, answers: &[Answer], _: Instant) -> Result<Step, Failure> {
+    fn respond(
+        &mut self,
+        session: &str,
+        answers: &[Answer],
+        descriptor: Option<OwnedFd>,
+        _: Instant,
+    ) -> Result<Step, Failure> {
         assert_eq!(session, "s1");
+        self.connections.push(descriptor.is_some());
         self.sent.push(answers.iter().map(|a| a.to_vec()).collect());
         self.next()
     }
@@ -53,6 +62,7 @@ struct Person {
     types: RefCell<VecDeque<Option<&'static [u8]>>>,
     saw: RefCell<Vec<(Style, String)>>,
     takes: Duration,
+    has_agent: bool,
 }
 
 impl Person {
@@ -74,6 +84,12 @@ impl Screen for Person {
 
     fn tell(&self, style: Style, text: &str) {
         self.saw.borrow_mut().push((style, text.to_owned()));
+    }
+
+    fn agent(&self, _: Instant) -> Result<OwnedFd, AgentTrouble> {
+        let null = std::fs::File::open("/dev/null").expect("every system has it");
+        let connection = self.has_agent.then(|| null.into());
+        connection.ok_or(AgentTrouble::Stale)
     }
 }
 
@@ -314,4 +330,54 @@ fn a_step_outside_the_protocol_s_bounds_is_not_shown() {
         assert_eq!(run_with(&mut script, &person).outcome, Outcome::Lost);
         assert!(person.saw.borrow().is_empty() && script.cancelled);
     }
+}
+
+fn wants_agent() -> Step {
+    Step {
+        wants_fd: Some(true),
+        retry_after_ms: Some(0),
+        ..Step::of(State::Wait)
+    }
+}
+
+#[test]
+fn a_connection_to_the_agent_goes_along_once() {
+    let waiting = Step {
+        wants_fd: None,
+        ..wants_agent()
+    };
+    let mut script = Script::of([Ok(prompt()), Ok(wants_agent()), Ok(waiting), Ok(granted())]);
+    let person = Person {
+        has_agent: true,
+        ..Person::typing([Some(&b""[..])])
+    };
+    let begun = Instant::now();
+    assert_eq!(run_with(&mut script, &person).outcome, Outcome::Granted);
+    assert_eq!(script.sent, [vec![Vec::new()], vec![], vec![]]);
+    assert_eq!(script.connections, [false, true, false]);
+    assert!(begun.elapsed() < PAUSE.0, "the daemon holds back, not we");
+}
+
+#[test]
+fn why_there_is_no_agent_is_said_in_a_word() {
+    let mut script = Script::of([Ok(prompt()), Ok(wants_agent()), Ok(granted())]);
+    let person = Person::typing([Some(&b""[..])]);
+    assert_eq!(run_with(&mut script, &person).outcome, Outcome::Granted);
+    assert_eq!(script.sent[1], [b"stale".to_vec()]);
+    assert_eq!(script.connections, [false, false]);
+}
+
+#[test]
+fn a_daemon_that_lets_the_module_wait_for_ever_is_left() {
+    let waiting = || {
+        Ok(Step {
+            retry_after_ms: Some(0),
+            ..Step::of(State::Wait)
+        })
+    };
+    let mut script = Script::of((0..=limits::STEPS).map(|_| waiting()));
+    assert_eq!(
+        run_with(&mut script, &Person::default()).outcome,
+        Outcome::Lost
+    );
 }
