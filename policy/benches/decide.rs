@@ -146,7 +146,7 @@ fn main() {
         .chain(["staff".into()])
         .collect();
     let keys = [Key {
-        fingerprint: &fingerprint(99_999),
+        fingerprint: Some(&fingerprint(99_999)),
         kind: "ssh-ed25519",
         sk: false,
         certificate: false,

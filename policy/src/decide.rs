@@ -112,7 +112,6 @@ pub(crate) fn combine<'p>(
     let decision = outcome.settle();
     if decision.verdict != before {
         let step = Step {
-            rule: None,
             effect: Effect::Settled,
             verdict: decision.verdict.clone(),
             unknown: FactSet::NONE,
@@ -186,7 +185,6 @@ impl<'p> Outcome<'p> {
 
     fn step(&self, effect: Effect, unknown: FactSet) -> Step {
         Step {
-            rule: None,
             effect,
             verdict: self.verdict.clone(),
             unknown,

@@ -1,70 +1,112 @@
 //! Why a decision is what it is: every rule, every condition, and how it came about. It decides nothing itself.
 
-use std::fmt::{self, Write as _};
+use std::{
+    collections::HashMap,
+    fmt::{self, Write as _},
+};
+
+use serde::{Deserialize, Serialize};
 
 use crate::{
-    Decision, Policy, Request, Truth,
-    decide::combine,
-    fact::FactSet,
-    own::Additions,
-    remember::Remember,
-    rule::{Place, Rule},
-    truth::Sense,
-    verdict::Verdict,
+    Decision, Policy, Request, Truth, decide::combine, fact::FactSet, own::Additions, rule::Rule,
+    truth::Sense, verdict::Verdict,
 };
 
 /// Longest text of a condition or of what a login has, in bytes: a list of networks can be long.
 const LONGEST: usize = 400;
+
+/// Most rules, and most steps, that an explanation names; those that took part come first.
+const MOST_RULES: usize = 2_000;
+/// Most conditions that it names, all its rules together.
+const MOST_CONDITIONS: usize = 4_000;
 
 /// A decision and its reasons.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
     /// What [`Policy::decide_with`] says.
     pub decision: Decision,
+    /// Why.
+    pub reasons: Reasons,
+}
+
+/// Why a decision is what it is, in words: it can travel, and be shown where the policy is not.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Reasons {
     /// Every rule, in the order of the sources, then the user's own.
     pub rules: Vec<RuleReport>,
     /// How the decision came about, in order. The first step is the rule that matched first, or that none did.
-    pub steps: Vec<Step>,
+    pub steps: Vec<StepReport>,
+    /// How many rules and steps are not named, of a policy that has very many.
+    pub left_out: usize,
 }
 
 /// What one rule had to do with it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct RuleReport {
     /// Its name.
     pub name: String,
-    /// Where it stands.
-    pub place: Place,
+    /// Where it stands: `file:line`.
+    pub place: String,
     /// Whether it is a floor.
     pub floor: bool,
     /// Whether it is an addition of the user's own.
     pub own: bool,
     /// Whether it applies to this login.
-    pub truth: Truth,
-    /// What it demands.
-    pub verdict: Verdict,
+    pub applies: Truth,
+    /// What it demands, as it is written.
+    pub require: String,
     /// Its `remember`.
-    pub remember: Option<Remember>,
-    /// Its conditions.
-    pub conditions: Vec<ConditionReport>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remember: Option<String>,
     /// What it did.
     pub effect: Effect,
+    /// Its conditions.
+    pub conditions: Vec<ConditionReport>,
 }
 
 /// What one condition answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct ConditionReport {
     /// As it is written, in one spelling; a long list is cut.
     pub text: String,
     /// What the login has in its place. Empty for `any`, `all` and `not`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub found: String,
     /// The answer.
-    pub truth: Truth,
+    pub holds: Truth,
     /// The conditions within. Below a `not`, their own answers, which it turns round.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<ConditionReport>,
 }
 
+impl ConditionReport {
+    /// How many there are, with those within.
+    fn count(&self) -> usize {
+        1 + self.parts.iter().map(Self::count).sum::<usize>()
+    }
+}
+
+/// One step of a decision, for readers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct StepReport {
+    /// The rule in question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// What it did.
+    pub effect: Effect,
+    /// What is needed after this step.
+    pub require: String,
+    /// The step as a sentence.
+    pub text: String,
+}
+
 /// What a rule did for a decision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Effect {
     /// It does not apply.
     DidNotMatch,
@@ -85,70 +127,52 @@ pub enum Effect {
 }
 
 impl Effect {
-    /// A word for it, for programs.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::DidNotMatch => "did-not-match",
-            Self::NotReached => "not-reached",
-            Self::Decided => "decided",
-            Self::Undecided => "undecided",
-            Self::Tightened => "tightened",
-            Self::TightenedUndecided => "tightened-undecided",
-            Self::AddedNothing => "added-nothing",
-            Self::Settled => "settled",
-        }
+    /// Whether the rule had a part in the decision.
+    pub const fn takes_part(self) -> bool {
+        !matches!(self, Self::DidNotMatch | Self::NotReached)
     }
 }
 
-/// One step of a decision. Displayed as a sentence.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
-    /// The rule in question.
-    pub rule: Option<String>,
+/// One step of a decision.
+pub(crate) struct Step {
     /// What it did.
-    pub effect: Effect,
+    pub(crate) effect: Effect,
     /// What is needed after this step.
-    pub verdict: Verdict,
+    pub(crate) verdict: Verdict,
     /// What was not known, and mattered here.
-    pub unknown: FactSet,
+    pub(crate) unknown: FactSet,
 }
 
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Step {
+    /// The step as a sentence about `rule`.
+    fn sentence(&self, rule: Option<&str>) -> String {
         let Self {
             effect,
             verdict,
             unknown,
-            ..
         } = self;
-        let rule = self.rule.as_deref().unwrap_or_default();
+        let Some(rule) = rule else {
+            return match effect {
+                Effect::Settled if *verdict == Verdict::Deny => {
+                    format!("There are not enough factors that are so strong: {verdict}")
+                }
+                Effect::Settled => format!("The factors that are so strong: {verdict}"),
+                _ => format!("No rule matches, so one factor of any kind: {verdict}"),
+            };
+        };
         match effect {
-            Effect::Decided if self.rule.is_none() => {
-                write!(f, "No rule matches, so one factor of any kind: {verdict}")
-            }
-            Effect::Decided => write!(f, "The first rule that matches is {rule:?}: {verdict}"),
             Effect::Undecided if unknown.is_empty() => {
-                write!(f, "{rule:?} may match, which changes nothing: {verdict}")
+                format!("{rule:?} may match, which changes nothing: {verdict}")
             }
-            Effect::Undecided => write!(
-                f,
+            Effect::Undecided => format!(
                 "{rule:?} may match ({unknown}: not known), so the stricter of both: {verdict}"
             ),
-            Effect::Tightened => write!(f, "The floor {rule:?} holds on top: {verdict}"),
-            Effect::TightenedUndecided => write!(
-                f,
+            Effect::Tightened => format!("The floor {rule:?} holds on top: {verdict}"),
+            Effect::TightenedUndecided => format!(
                 "The floor {rule:?} may match ({unknown}: not known), so it holds: {verdict}"
             ),
-            Effect::AddedNothing => write!(f, "The floor {rule:?} demands no more: {verdict}"),
-            Effect::Settled if *verdict == Verdict::Deny => {
-                write!(
-                    f,
-                    "There are not enough factors that are so strong: {verdict}"
-                )
-            }
-            Effect::Settled => write!(f, "The factors that are so strong: {verdict}"),
-            Effect::DidNotMatch => write!(f, "{rule:?} does not match: {verdict}"),
-            Effect::NotReached => write!(f, "{rule:?} is not reached: {verdict}"),
+            Effect::AddedNothing => format!("The floor {rule:?} demands no more: {verdict}"),
+            _ => format!("The first rule that matches is {rule:?}: {verdict}"),
         }
     }
 }
@@ -172,47 +196,111 @@ impl Policy {
             asked.map(|(rule, truth)| (*rule, *truth))
         };
         let mut steps = Vec::new();
-        let mut effects: Vec<(&Rule, Effect)> = Vec::new();
+        let mut effects: HashMap<*const Rule, Effect> = HashMap::new();
         let decision = combine(
             request,
             &mut asked(false),
             &mut asked(true),
             &self.factors,
             &mut |rule, step| {
-                effects.extend(rule.map(|rule| (rule, step.effect)));
-                steps.push(Step {
-                    rule: rule.map(|rule| rule.name.clone()),
-                    ..step
+                effects.extend(rule.map(|rule| (std::ptr::from_ref(rule), step.effect)));
+                let rule = rule.map(|rule| rule.name.clone());
+                steps.push(StepReport {
+                    text: step.sentence(rule.as_deref()),
+                    require: step.verdict.to_string(),
+                    effect: step.effect,
+                    rule,
                 });
             },
         );
-        let effects: std::collections::HashMap<*const Rule, Effect> = effects
-            .into_iter()
-            .map(|(rule, effect)| (std::ptr::from_ref(rule), effect))
-            .collect();
-        let report = |(number, (rule, truth)): (usize, &(&Rule, Truth))| RuleReport {
-            name: rule.name.clone(),
-            place: rule.place.clone(),
-            floor: rule.floor,
-            own: number >= self.rules.len(),
-            truth: *truth,
-            verdict: rule.verdict.clone(),
-            remember: rule.remember.clone(),
-            conditions: rule.when.report(request, Sense::Plain),
-            effect: effects
-                .get(&std::ptr::from_ref::<Rule>(rule))
-                .copied()
-                .unwrap_or(match truth {
-                    Truth::No => Effect::DidNotMatch,
-                    Truth::Unknown | Truth::Yes => Effect::NotReached,
-                }),
+        let effect = |rule: &Rule, truth| {
+            let noted = effects.get(&std::ptr::from_ref(rule)).copied();
+            noted.unwrap_or(match truth {
+                Truth::No => Effect::DidNotMatch,
+                Truth::Unknown | Truth::Yes => Effect::NotReached,
+            })
         };
+        let candidates = truths
+            .iter()
+            .enumerate()
+            .map(|(number, (rule, truth))| Candidate {
+                rule,
+                own: number >= self.rules.len(),
+                truth: *truth,
+                effect: effect(rule, *truth),
+            });
+        let (rules, left_out) = reports(candidates.collect(), request);
+        let cut = steps.len().saturating_sub(MOST_RULES);
+        // The first and the last tell most.
+        steps.drain(1..=cut);
         Explanation {
             decision,
-            rules: truths.iter().enumerate().map(report).collect(),
-            steps,
+            reasons: Reasons {
+                rules,
+                steps,
+                left_out: left_out + cut,
+            },
         }
     }
+}
+
+/// A rule that was asked.
+struct Candidate<'p> {
+    rule: &'p Rule,
+    own: bool,
+    truth: Truth,
+    effect: Effect,
+}
+
+impl Candidate<'_> {
+    fn report(&self, request: &Request<'_>) -> RuleReport {
+        let Rule {
+            name,
+            place,
+            when,
+            verdict,
+            remember,
+            floor,
+        } = self.rule;
+        RuleReport {
+            name: name.clone(),
+            place: place.to_string(),
+            floor: *floor,
+            own: self.own,
+            applies: self.truth,
+            require: verdict.to_string(),
+            remember: remember.as_ref().map(ToString::to_string),
+            effect: self.effect,
+            conditions: when.report(request, Sense::Plain),
+        }
+    }
+}
+
+/// The reports of `candidates` in their order, and how many there is no room for. First those that took part get room.
+fn reports(candidates: Vec<Candidate<'_>>, request: &Request<'_>) -> (Vec<RuleReport>, usize) {
+    let mut chosen: Vec<(usize, RuleReport)> = Vec::new();
+    let mut conditions = 0;
+    for part in [true, false] {
+        let of_this_part = candidates.iter().enumerate();
+        for (number, candidate) in of_this_part.filter(|(_, c)| c.effect.takes_part() == part) {
+            if chosen.len() == MOST_RULES || conditions > MOST_CONDITIONS {
+                break;
+            }
+            let report = candidate.report(request);
+            conditions += report
+                .conditions
+                .iter()
+                .map(ConditionReport::count)
+                .sum::<usize>();
+            chosen.push((number, report));
+        }
+    }
+    chosen.sort_unstable_by_key(|(number, _)| *number);
+    let left_out = candidates.len() - chosen.len();
+    (
+        chosen.into_iter().map(|(_, report)| report).collect(),
+        left_out,
+    )
 }
 
 /// A text cut to the length that a person reads.

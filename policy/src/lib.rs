@@ -28,6 +28,7 @@ mod decide;
 mod diagnostic;
 pub mod document;
 mod duration;
+mod expect;
 mod explain;
 mod fact;
 mod index;
@@ -52,7 +53,8 @@ use index::Index;
 
 pub use decide::Decision;
 pub use diagnostic::{Diagnostic, Source};
-pub use explain::{ConditionReport, Effect, Explanation, RuleReport, Step};
+pub use expect::{Expectation, MAX_EXPECTATIONS, MAX_EXPECTATIONS_SOURCE, Trial};
+pub use explain::{ConditionReport, Effect, Explanation, Reasons, RuleReport, StepReport};
 pub use fact::{Fact, FactSet, FactSet as Needs};
 pub use outline::Outline;
 pub use own::{Additions, MAX_OWN_RULES, MAX_OWN_SOURCE};
@@ -138,6 +140,11 @@ impl Policy {
     /// denied.
     pub fn unenrolled(&self) -> Unenrolled {
         self.unenrolled.unwrap_or_default()
+    }
+
+    /// What a demand comes to with the factors that there are, as a decision does.
+    fn settle(&self, verdict: &Verdict) -> Verdict {
+        verdict.clone().settled(&self.factors)
     }
 
     /// Whose factor is asked for where two accounts are involved.

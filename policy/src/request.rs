@@ -154,15 +154,16 @@ pub struct FirstFactor<'a> {
 /// A public key that sshd verified a signature of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key<'a> {
-    /// Of the key itself, without its certificate: `SHA256:` and 43 characters of base64.
-    pub fingerprint: &'a str,
+    /// Of the key itself, without its certificate: `SHA256:` and 43 characters of base64. `None` if it is not known, which
+    /// happens to logins that somebody only thinks of.
+    pub fingerprint: Option<&'a str>,
     /// The key's type: `ssh-ed25519`.
     pub kind: &'a str,
     /// It is kept by a FIDO authenticator (`sk-ssh-ed25519@openssh.com`, …).
     pub sk: bool,
     /// It came with a certificate.
     pub certificate: bool,
-    /// Of the key that signed the certificate, in the same form.
+    /// Of the key that signed the certificate, in the same form. `None` with a certificate: it is not known.
     pub ca: Option<&'a str>,
 }
 

@@ -64,7 +64,7 @@ impl Rule {
         }
         let name = table
             .require("name", findings)
-            .and_then(|value| name(value, findings));
+            .and_then(|value| name(value, "the rule's name", findings));
         let when = table.take("when");
         if when.is_none() {
             // To leave `when` out would be to match every login: not by mistake.
@@ -159,15 +159,16 @@ impl fmt::Display for Rule {
     }
 }
 
-fn name(value: Value<'_>, findings: &mut Findings<'_>) -> Option<String> {
+/// A name that people call something by; `what` says what it is the name of.
+pub(crate) fn name(value: Value<'_>, what: &str, findings: &mut Findings<'_>) -> Option<String> {
     let name = value.string(findings)?;
     let fault = if name.trim().is_empty() {
-        "the rule's name is empty; the audit log calls the rule by it".to_owned()
+        format!("{what} is empty; it is what records and reports call it by")
     } else if name.chars().count() > MAX_NAME {
-        format!("the rule's name is longer than {MAX_NAME} characters")
+        format!("{what} is longer than {MAX_NAME} characters")
     } else if name.trim() != name || !name.chars().all(is_visible) {
         format!(
-            "the rule's name {} holds blanks at an end or characters that cannot be seen",
+            "{what} {} holds blanks at an end or characters that cannot be seen",
             quoted(name)
         )
     } else {

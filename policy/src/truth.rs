@@ -2,9 +2,12 @@
 
 use std::ops::Not;
 
+use serde::{Deserialize, Serialize};
+
 /// Whether something holds.
 #[must_use]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Truth {
     /// It does not.
     No,

@@ -30,6 +30,21 @@ impl UnenrolledAction {
             Self::Enroll => "enroll",
         }
     }
+
+    /// Reads the word for one.
+    pub(crate) fn read(value: Value<'_>, findings: &mut Findings<'_>) -> Option<Self> {
+        let word = value.string(findings)?;
+        let action = Self::ALL.into_iter().find(|action| action.word() == word);
+        if action.is_none() {
+            let message = format!(
+                "`{}` cannot be {}; it is \"deny\", \"allow\" or \"enroll\"",
+                value.key(),
+                quoted(word)
+            );
+            value.error(findings, message);
+        }
+        action
+    }
 }
 
 /// The table `[unenrolled]`. Displayed in its canonical spelling.
@@ -37,17 +52,26 @@ impl UnenrolledAction {
 pub struct Unenrolled {
     /// What to do.
     pub action: UnenrolledAction,
-    /// From this moment on (seconds since the epoch) the action is to deny. Whoever knows the time compares.
+    /// From this moment on (seconds since the epoch) the action is to deny.
     pub until: Option<i64>,
 }
 
 impl Unenrolled {
+    /// What to do at `now`, in seconds since the epoch.
+    pub fn action_at(&self, now: i64) -> UnenrolledAction {
+        if self.until.is_some_and(|until| now >= until) {
+            UnenrolledAction::Deny
+        } else {
+            self.action
+        }
+    }
+
     /// Reads the table.
     pub(crate) fn read(value: Value<'_>, findings: &mut Findings<'_>) -> Option<Self> {
         let table = value.table("[unenrolled]", findings)?;
         let action = table
             .require("action", findings)
-            .and_then(|value| action(value, findings));
+            .and_then(|value| UnenrolledAction::read(value, findings));
         let written = table.take("until");
         let until = match written {
             Some(value) => value.moment(findings).map(Some),
@@ -73,19 +97,4 @@ impl fmt::Display for Unenrolled {
             .and_then(|until| jiff::Timestamp::from_second(until).ok());
         until.map_or(Ok(()), |until| writeln!(f, "until = {until}"))
     }
-}
-
-fn action(value: Value<'_>, findings: &mut Findings<'_>) -> Option<UnenrolledAction> {
-    let word = value.string(findings)?;
-    let action = UnenrolledAction::ALL
-        .into_iter()
-        .find(|action| action.word() == word);
-    if action.is_none() {
-        let message = format!(
-            "`action` cannot be {}; it is \"deny\", \"allow\" or \"enroll\"",
-            quoted(word)
-        );
-        value.error(findings, message);
-    }
-    action
 }

@@ -39,7 +39,8 @@ impl Verdict {
             value.error(
                 findings,
                 format!(
-                    "`require` cannot be {found}; write \"none\", \"any\", \"deny\" or a table such as {{ any = [\"totp\"], count = 1 }}"
+                    "`{}` cannot be {found}; write \"none\", \"any\", \"deny\" or a table such as {{ any = [\"totp\"], count = 1 }}",
+                    value.key()
                 ),
             );
             return None;

@@ -98,7 +98,7 @@ refusals! {
     a_rule_without_require: refused("[[rule]]\nname = \"r\"\nwhen = {}\n")
         => "p.toml:1:1: a rule has no `require`";
     an_empty_name: rule_refused("name = \" \"")
-        => "p.toml:2:8: the rule's name is empty; the audit log calls the rule by it";
+        => "p.toml:2:8: the rule's name is empty; it is what records and reports call it by";
     a_name_that_forges_a_log_line: rule_refused(r#"name = "r\nroot: granted""#)
         => r#"p.toml:2:8: the rule's name "r\nroot: granted" holds blanks at an end or characters that cannot be seen"#;
     a_name_that_turns_the_reading_order: rule_refused(r#"name = "a\u202Eb""#)

@@ -87,7 +87,12 @@ fn a_demand_that_no_factor_meets_refuses_and_the_explanation_says_so() {
     let policy = Policy::parse(&[source], &policy::Vocabulary::new(&["totp"])).unwrap();
     let explanation = with("alice sshd", |request| policy.explain(request));
     assert_eq!(explanation.decision.verdict.to_string(), "\"deny\"");
-    let steps: Vec<String> = explanation.steps.iter().map(ToString::to_string).collect();
+    let steps: Vec<String> = explanation
+        .reasons
+        .steps
+        .iter()
+        .map(|step| step.text.clone())
+        .collect();
     assert_eq!(
         steps,
         [
@@ -214,29 +219,35 @@ fn an_explanation_tells_every_rule_its_place_and_how_the_decision_came_about() {
         policy.explain(request)
     });
     let rules: Vec<String> = explanation
+        .reasons
         .rules
         .iter()
         .map(|rule| {
             format!(
-                "{} {} {} {}",
+                "{} {} {} {:?}",
                 rule.place,
                 rule.name,
-                rule.truth.word(),
-                rule.effect.word()
+                rule.applies.word(),
+                rule.effect
             )
         })
         .collect();
     assert_eq!(
         rules,
         [
-            "policy.toml:1 robots no did-not-match",
-            "policy.toml:5 office unknown undecided",
-            "policy.toml:9 rest yes decided",
-            "policy.toml:13 late yes not-reached",
-            "policy.toml:17 risky yes tightened",
+            "policy.toml:1 robots no DidNotMatch",
+            "policy.toml:5 office unknown Undecided",
+            "policy.toml:9 rest yes Decided",
+            "policy.toml:13 late yes NotReached",
+            "policy.toml:17 risky yes Tightened",
         ]
     );
-    let steps: Vec<String> = explanation.steps.iter().map(ToString::to_string).collect();
+    let steps: Vec<String> = explanation
+        .reasons
+        .steps
+        .iter()
+        .map(|step| step.text.clone())
+        .collect();
     assert_eq!(
         steps,
         [
@@ -245,7 +256,7 @@ fn an_explanation_tells_every_rule_its_place_and_how_the_decision_came_about() {
             "The floor \"risky\" holds on top: { count = 2 }",
         ]
     );
-    let office = &explanation.rules[1].conditions;
+    let office = &explanation.reasons.rules[1].conditions;
     assert_eq!(
         (office[0].text.as_str(), office[0].found.as_str()),
         ("country = [\"CH\"]", "not known")
@@ -255,7 +266,7 @@ fn an_explanation_tells_every_rule_its_place_and_how_the_decision_came_about() {
         (
             window.text.as_str(),
             window.found.as_str(),
-            window.truth.word()
+            window.holds.word()
         ),
         (
             "time = [\"08:00-18:00 UTC\"]",
@@ -263,7 +274,7 @@ fn an_explanation_tells_every_rule_its_place_and_how_the_decision_came_about() {
             "yes"
         )
     );
-    assert_eq!(explanation.rules[4].effect, Effect::Tightened);
+    assert_eq!(explanation.reasons.rules[4].effect, Effect::Tightened);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::demand::RequireArgs;
+use crate::expectations::TestArgs;
 use crate::pam::install::Choice;
 use crate::trust::{TrustCommand, UserTrustCommand};
 
@@ -218,6 +219,15 @@ Mistakes make the exit code 1. Warnings do not, but for --strict: of rules that 
 lets everybody in, or no administrator. The latter takes root and the daemon, which knows who has a factor.
 Example: mfactl policy check new-policy.toml --strict")]
     Check(CheckArgs),
+    /// Try what you expect of a policy, without the daemon
+    #[command(after_help = "\
+FILE holds [[expect]] tables: a login (user, service, rhost, …) and the decision that you expect; see
+mfa-policy(5). Without --policy the installed policy is tried, with what is in its files now.
+Exit codes: 0 all is as expected, 1 something is not, 2 a file has mistakes.
+Examples:
+  mfactl policy test /etc/mfa/expect.toml
+  mfactl policy test expect.toml --policy new-policy.toml")]
+    Test(TestArgs),
     /// Have the daemon read its configuration; a broken file never replaces a good one
     Reload,
 }

@@ -12,7 +12,9 @@ use crate::cli::{Cli, Command, EnrollArgs, PolicyCommand};
 use crate::client::{AdministrationProxy, Client};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
-use crate::{administration, audit, demand, dialogue, doctor, enroll, own, pam, rules, trust};
+use crate::{
+    administration, audit, demand, dialogue, doctor, enroll, expectations, own, pam, rules, trust,
+};
 
 /// What a command works with.
 pub struct Console<'a> {
@@ -53,6 +55,7 @@ impl<'a> Console<'a> {
             Command::Prefer { kind } => demand::prefer(self, kind).await,
             Command::User(command) => administration::run(self, command).await,
             Command::Policy(PolicyCommand::Check(what)) => rules::check(self, &what).await,
+            Command::Policy(PolicyCommand::Test(what)) => expectations::run(self, &what),
             Command::Policy(PolicyCommand::Reload) => administration::reload(self).await,
             Command::Pam(command) => pam::run(self, command).await,
             Command::Doctor => doctor::run(self).await,

@@ -85,6 +85,8 @@ pub enum Failure {
     Stopped(String),
     /// A check found something, and the command's own output says what.
     Reported,
+    /// A check could not begin: its input has mistakes, which the command's own output names.
+    NotTried,
     /// The command line cannot be carried out as it is.
     Usage(String),
     /// The daemon does not answer.
@@ -105,7 +107,7 @@ impl Failure {
             Self::Refused(..) | Self::NeedsRoot { .. } | Self::Stopped(_) | Self::Reported => {
                 REFUSED
             }
-            Self::Usage(_) => USAGE,
+            Self::Usage(_) | Self::NotTried => USAGE,
             Self::Unreachable(_) => UNREACHABLE,
             Self::Interrupted { .. } => INTERRUPTED,
             // `mfactl audit | head`: whoever read the output has had enough.
@@ -117,7 +119,7 @@ impl Failure {
     /// Whether all is said, or nobody is there to hear it.
     pub fn is_silent(&self) -> bool {
         match self {
-            Self::Reported => true,
+            Self::Reported | Self::NotTried => true,
             Self::Output(error) => error.kind() == io::ErrorKind::BrokenPipe,
             _ => false,
         }
@@ -139,6 +141,7 @@ impl Failure {
             Self::NeedsRoot { .. } => "needs-root",
             Self::Stopped(_) => "stopped",
             Self::Reported => "reported",
+            Self::NotTried => "not-tried",
             Self::Usage(_) => "usage",
             Self::Unreachable(_) => "unreachable",
             Self::Interrupted { .. } => "interrupted",
@@ -157,6 +160,7 @@ impl fmt::Display for Failure {
             | Self::Unreachable(message) => f.write_str(message),
             Self::NeedsRoot { .. } => f.write_str("This needs root."),
             Self::Reported => f.write_str("Something is out of order."),
+            Self::NotTried => f.write_str("Nothing was tried."),
             Self::Interrupted { offered: true } => f.write_str("Interrupted: nothing was stored."),
             Self::Interrupted { offered: false } => f.write_str("Interrupted."),
             Self::Output(error) => write!(f, "Cannot write the output: {error}"),
@@ -197,6 +201,7 @@ mod tests {
             (Failure::Unreachable(String::new()), 3),
             (Failure::Interrupted { offered: true }, 130),
             (Failure::Reported, 1),
+            (Failure::NotTried, 2),
             (Failure::Output(io::ErrorKind::BrokenPipe.into()), 0),
             (Failure::Output(io::ErrorKind::StorageFull.into()), 1),
         ];

@@ -18,8 +18,10 @@ use crate::review::{self, Cautions};
 /// A policy file's name and text.
 #[derive(Debug)]
 pub struct PolicyFile {
-    name: String,
-    text: String,
+    /// What to call it.
+    pub name: String,
+    /// All of it.
+    pub text: String,
 }
 
 /// A mistake: where, what, and the line with a caret where there is one.
@@ -28,7 +30,8 @@ pub struct Mistake {
     /// `file:line:column: what`, or `file: what` where a file cannot be read.
     pub line: String,
     caret: Option<String>,
-    json: Value,
+    /// The same, for scripts.
+    pub json: Value,
 }
 
 impl From<&Diagnostic> for Mistake {
@@ -97,18 +100,41 @@ pub async fn check(console: &mut Console<'_>, what: &CheckArgs) -> Result<(), Fa
 
 /// The policy that the daemon would load from below `root`.
 pub fn installed(root: &Path) -> Report {
+    examine(installed_files(root))
+}
+
+/// The files that the daemon would load from below `root`.
+pub fn installed_files(root: &Path) -> Vec<Result<PolicyFile, Mistake>> {
     // Files must belong to whom the root directory belongs to: root, but for a test's own directory.
     let owner = fs::metadata(root).map_or(0, |root| root.uid());
-    let files = match installed_paths(root) {
+    match installed_paths(root) {
         Ok(paths) => paths.iter().map(|path| read(path, Some(owner))).collect(),
         Err(mistake) => vec![Err(mistake)],
-    };
-    examine(files)
+    }
+}
+
+/// The files that make a policy which is not installed: a file is all of it, a directory stands for `/etc/mfa`, with the
+/// vendor's defaults below `root` after it.
+pub fn candidate_files(candidate: &Path, root: &Path) -> Vec<Result<PolicyFile, Mistake>> {
+    if !candidate.is_dir() {
+        return vec![read(candidate, None)];
+    }
+    match paths_of(candidate, root) {
+        Ok(paths) => paths.iter().map(|path| read(path, None)).collect(),
+        Err(mistake) => vec![Err(mistake)],
+    }
+}
+
+fn below(root: &Path, path: &str) -> PathBuf {
+    root.join(path.trim_start_matches('/'))
 }
 
 fn installed_paths(root: &Path) -> Result<Vec<PathBuf>, Mistake> {
-    let below = |path: &str| root.join(path.trim_start_matches('/'));
-    let configuration = below(names::CONFIG_DIR);
+    paths_of(&below(root, names::CONFIG_DIR), root)
+}
+
+/// The files of a configuration directory, and the vendor's.
+fn paths_of(configuration: &Path, root: &Path) -> Result<Vec<PathBuf>, Mistake> {
     let directory = configuration.join("policy.d");
     let entries = match fs::read_dir(&directory) {
         Ok(entries) => entries.collect::<Result<Vec<_>, _>>(),
@@ -125,7 +151,7 @@ fn installed_paths(root: &Path) -> Result<Vec<PathBuf>, Mistake> {
     drop_ins.sort();
     let mut paths = vec![configuration.join("policy.toml")];
     paths.append(&mut drop_ins);
-    paths.push(below(names::VENDOR_DIR).join("policy.toml"));
+    paths.push(below(root, names::VENDOR_DIR).join("policy.toml"));
     // A missing one is no mistake; a dangling link is.
     paths.retain(|path| path.symlink_metadata().is_ok());
     Ok(paths)
@@ -151,7 +177,7 @@ fn unreadable(path: &Path, what: String) -> Mistake {
 
 /// Reads a policy file. With an `owner`, it must be a plain file of theirs that nobody else may write, and no link;
 /// judged on the open descriptor, so that it is the file judged that is read.
-fn read(path: &Path, owner: Option<u32>) -> Result<PolicyFile, Mistake> {
+pub fn read(path: &Path, owner: Option<u32>) -> Result<PolicyFile, Mistake> {
     let mistake = |what| unreadable(path, what);
     let mut flags = libc::O_NONBLOCK;
     if owner.is_some() {
@@ -175,8 +201,8 @@ fn read(path: &Path, owner: Option<u32>) -> Result<PolicyFile, Mistake> {
         unsafe_writer(&facts, owner).map_or(Ok(()), |what| Err(mistake(what)))?;
     }
     let mut text = String::new();
-    let limit = policy::MAX_SOURCE as u64 + 1;
-    file.take(limit)
+    // One byte more, so that whoever parses it sees that it is too large.
+    file.take(policy::MAX_SOURCE as u64 + 1)
         .read_to_string(&mut text)
         .map_err(|error| mistake(format!("cannot be read: {error}")))?;
     Ok(PolicyFile {

@@ -29,7 +29,7 @@ impl Key {
     /// The key as a policy sees it.
     pub fn as_policy(&self) -> policy::Key<'_> {
         policy::Key {
-            fingerprint: &self.fingerprint,
+            fingerprint: Some(&self.fingerprint),
             kind: &self.kind,
             sk: self.sk,
             certificate: self.authority.is_some(),

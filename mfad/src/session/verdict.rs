@@ -184,7 +184,7 @@ fn not_enrolled(facts: &Facts, unenrolled: Unenrolled, wall: i64) -> Course {
         allowed: Allowed::default(),
         count: 1,
     };
-    match effective(unenrolled, wall) {
+    match unenrolled.action_at(wall) {
         UnenrolledAction::Allow
             if facts.first_factor.is_there() || facts.hook == Hook::Password =>
         {
@@ -209,20 +209,12 @@ pub fn gate(subject: &Subject, verdict: &Verdict, unenrolled: Unenrolled, wall: 
         (_, Subject::Alias(_)) => Gate::Shut(AN_ALIAS),
         (Verdict::NotRequired, _) => Gate::Open(None),
         (Verdict::Deny, _) => Gate::Shut("the policy denies"),
-        (_, Subject::NotEnrolled(..)) if effective(unenrolled, wall) == UnenrolledAction::Allow => {
+        (_, Subject::NotEnrolled(..)) if unenrolled.action_at(wall) == UnenrolledAction::Allow => {
             Gate::Open(Some(Reminder {
                 until: unenrolled.until,
             }))
         }
         _ => Gate::Shut("a second factor is required, and none was proven in this login"),
-    }
-}
-
-fn effective(unenrolled: Unenrolled, wall: i64) -> UnenrolledAction {
-    if unenrolled.until.is_some_and(|until| wall >= until) {
-        UnenrolledAction::Deny
-    } else {
-        unenrolled.action
     }
 }
 

@@ -151,7 +151,7 @@ pub(super) fn reports(whens: &[When], request: &Request<'_>, sense: Sense) -> Ve
         ConditionReport {
             text: bounded(format_args!("{when}")),
             found: String::new(),
-            truth: when.truth(request, sense),
+            holds: when.truth(request, sense),
             parts,
         }
     };

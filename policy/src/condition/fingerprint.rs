@@ -26,9 +26,19 @@ pub(super) enum Whose {
 impl Whose {
     fn print<'r>(self, key: &Key<'r>) -> Option<&'r str> {
         match self {
-            Self::Key => Some(key.fingerprint),
+            Self::Key => key.fingerprint,
             Self::Authority => key.ca,
         }
+    }
+
+    /// Whether there is one that is not known.
+    fn is_missing(self, first: FirstFactor<'_>) -> bool {
+        let has = |key: &Key<'_>| match self {
+            Self::Key => true,
+            Self::Authority => key.certificate,
+        };
+        let mut keys = first.keys.iter();
+        keys.any(|key| has(key) && self.print(key).is_none())
     }
 
     fn prints(self, first: FirstFactor<'_>) -> impl Iterator<Item = &str> {
@@ -54,10 +64,10 @@ impl Whose {
             return "not known".to_owned();
         };
         let prints: Vec<&str> = self.prints(first).collect();
-        if prints.is_empty() {
-            "none".to_owned()
-        } else {
-            prints.join(", ")
+        match (prints.is_empty(), self.is_missing(first)) {
+            (true, false) => "none".to_owned(),
+            (true, true) => "not known".to_owned(),
+            (false, _) => prints.join(", "),
         }
     }
 
@@ -65,6 +75,7 @@ impl Whose {
     pub(super) fn offer(self, request: &Request<'_>, index: &mut dyn FnMut(Offer<'_>)) {
         index(match request.first {
             Known::Unknown => Offer::Unknown,
+            Known::Is(first) if self.is_missing(first) => Offer::Unknown,
             Known::Is(first) => Offer::Names(self.prints(first).map(Cow::from).collect()),
         });
     }
@@ -81,7 +92,9 @@ impl Condition for Listed {
         let listed = |print: &str| self.listed.iter().any(|listed| listed == print);
         match request.first {
             Known::Unknown => Truth::Unknown,
-            Known::Is(first) => self.whose.prints(first).any(listed).into(),
+            Known::Is(first) if self.whose.prints(first).any(listed) => Truth::Yes,
+            Known::Is(first) if self.whose.is_missing(first) => Truth::Unknown,
+            Known::Is(_) => Truth::No,
         }
     }
 
@@ -128,7 +141,8 @@ fn read(value: Value<'_>, reader: &mut Reader<'_, '_>) -> Option<Vec<String>> {
     (prints.len() == count).then_some(prints)
 }
 
-fn is_fingerprint(text: &str) -> bool {
+/// Whether `text` is a fingerprint as `ssh-keygen -l` prints it.
+pub(crate) fn is_fingerprint(text: &str) -> bool {
     let base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     text.strip_prefix("SHA256:")
         .is_some_and(|hash| hash.len() == LENGTH && hash.bytes().all(base64))

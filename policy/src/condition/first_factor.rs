@@ -81,7 +81,7 @@ fn proven(first: FirstFactor<'_>) -> impl Iterator<Item = Sort> {
 struct Sorts(Vec<Sort>);
 
 fn read(value: Value<'_>, reader: &mut Reader<'_, '_>) -> Option<Box<dyn Condition>> {
-    let sorts = words::read(value, &Sort::ALL, reader)?;
+    let sorts = words::read(value, &Sort::ALL, reader.findings)?;
     Some(Box::new(Sorts(sorts)))
 }
 

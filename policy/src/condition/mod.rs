@@ -27,7 +27,7 @@ mod time;
 mod tty;
 mod uid;
 mod user;
-mod words;
+pub(crate) mod words;
 
 use std::{borrow::Cow, fmt, net::IpAddr};
 
@@ -39,6 +39,7 @@ use crate::{
     truth::{Sense, Truth},
 };
 
+pub(crate) use fingerprint::is_fingerprint;
 pub(crate) use network::Place;
 
 /// Deepest `any`, `all` and `not` in each other.
@@ -253,7 +254,7 @@ impl When {
         let report = |part: &Part| ConditionReport {
             text: bounded(format_args!("{} = {}", part.kind.key, part.condition)),
             found: bounded(format_args!("{}", (part.kind.found)(request))),
-            truth: part.condition.truth(request, sense),
+            holds: part.condition.truth(request, sense),
             parts: part.condition.parts(request, sense),
         };
         self.0.iter().map(report).collect()

@@ -37,7 +37,7 @@ struct AnyOf(Vec<Signal>);
 
 fn read(value: Value<'_>, reader: &mut Reader<'_, '_>) -> Option<Box<dyn Condition>> {
     let all = Signal::ALL.map(|signal| (signal.word(), signal));
-    let signals = words::read(value, &all, reader)?;
+    let signals = words::read(value, &all, reader.findings)?;
     Some(Box::new(AnyOf(signals)))
 }
 

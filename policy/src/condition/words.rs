@@ -2,33 +2,36 @@
 
 use std::fmt;
 
-use super::Reader;
-use crate::{diagnostic::quoted, document::Value, suggest};
+use crate::{
+    diagnostic::quoted,
+    document::{Findings, Value},
+    suggest,
+};
 
 /// The chosen of the words that `all` lists, each with what it stands for. What is wrong is noted.
-pub(super) fn read<T: Copy + PartialEq>(
+pub(crate) fn read<T: Copy + PartialEq>(
     value: Value<'_>,
     all: &[(&'static str, T)],
-    reader: &mut Reader<'_, '_>,
+    findings: &mut Findings<'_>,
 ) -> Option<Vec<T>> {
-    let strings = value.strings(reader.findings)?;
+    let strings = value.strings(findings)?;
     let count = strings.len();
     let mut chosen = Vec::with_capacity(count);
     for (text, span) in strings {
         match all.iter().find(|(word, _)| *word == text) {
             Some((_, meaning)) if chosen.contains(meaning) => {
                 let message = format!("{} is listed twice", quoted(text));
-                reader.findings.error(span, message);
+                findings.error(span, message);
             }
             Some((_, meaning)) => chosen.push(*meaning),
-            None => reader.findings.error(span, unknown(value.key(), text, all)),
+            None => findings.error(span, unknown(value.key(), text, all)),
         }
     }
     (chosen.len() == count).then_some(chosen)
 }
 
 /// Says that `text` is none of the words.
-pub(super) fn unknown<T>(key: &str, text: &str, all: &[(&'static str, T)]) -> String {
+pub(crate) fn unknown<T>(key: &str, text: &str, all: &[(&'static str, T)]) -> String {
     let words = || all.iter().map(|(word, _)| *word);
     let hint = suggest::hint(text, words());
     let words: Vec<&str> = words().collect();
@@ -40,7 +43,7 @@ pub(super) fn unknown<T>(key: &str, text: &str, all: &[(&'static str, T)]) -> St
 }
 
 /// Writes words as a TOML list.
-pub(super) fn list<'w>(
+pub(crate) fn list<'w>(
     f: &mut fmt::Formatter<'_>,
     words: impl Iterator<Item = &'w str>,
 ) -> fmt::Result {

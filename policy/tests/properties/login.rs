@@ -115,15 +115,16 @@ fn known<T: std::fmt::Debug + Clone>(
 
 fn first() -> impl Strategy<Value = First> {
     let key = (
-        prop::sample::select(&FINGERPRINTS[..]),
+        prop::option::weighted(0.8, prop::sample::select(&FINGERPRINTS[..])),
         any::<bool>(),
         prop::option::of(prop::sample::select(&FINGERPRINTS[..])),
+        any::<bool>(),
     );
-    let key = key.prop_map(|(fingerprint, sk, ca)| Key {
+    let key = key.prop_map(|(fingerprint, sk, ca, certificate)| Key {
         fingerprint,
         kind: "ssh-ed25519",
         sk,
-        certificate: ca.is_some(),
+        certificate: certificate || ca.is_some(),
         ca,
     });
     let keys = prop::collection::vec(key, 0..3);

@@ -102,14 +102,14 @@ proptest! {
         for login in &logins {
             let explanation = login.with(|request| policy.explain(request));
             prop_assert_eq!(login.with(|request| policy.decide(request)), explanation.decision);
-            for (report, rule) in explanation.rules.iter().zip(&rules) {
-                let answer = match report.truth { Truth::No => Some(false), Truth::Yes => Some(true), Truth::Unknown => None };
+            for (report, rule) in explanation.reasons.rules.iter().zip(&rules) {
+                let answer = match report.applies { Truth::No => Some(false), Truth::Yes => Some(true), Truth::Unknown => None };
                 prop_assert_eq!(answer, naive::holds(&rule.when, login, false), "{:?} {:?}", rule, login);
-                let conditions = report.conditions.iter().fold(Truth::Yes, |all, one| all.and(one.truth));
-                prop_assert_eq!(conditions, report.truth);
+                let conditions = report.conditions.iter().fold(Truth::Yes, |all, one| all.and(one.holds));
+                prop_assert_eq!(conditions, report.applies);
             }
             // The steps name exactly the rules that count.
-            let mut named: Vec<usize> = explanation.steps.iter()
+            let mut named: Vec<usize> = explanation.reasons.steps.iter()
                 .filter_map(|step| step.rule.as_ref()).map(|name| name.parse().unwrap()).collect();
             named.sort_unstable();
             let counted: Vec<usize> = naive::candidates(&rules, login).into_iter().map(|(number, _)| number).collect();
@@ -303,7 +303,7 @@ proptest! {
         prop_assert_eq!(policy.needs(), again.needs());
         let explained = |policy: &Policy| {
             let mut explanation = login.with(|request| policy.explain(request));
-            explanation.rules.iter_mut().for_each(|rule| rule.place.line = 0);
+            explanation.reasons.rules.iter_mut().for_each(|rule| rule.place.clear());
             explanation
         };
         prop_assert_eq!(explained(&policy), explained(&again));
@@ -356,7 +356,12 @@ fn a_rule_that_is_not_reached_is_told_from_one_that_does_not_match() {
         .concat(),
     );
     let explanation = policy.explain(&Request::new("alice", "sshd", NOW));
-    let effects: Vec<Effect> = explanation.rules.iter().map(|rule| rule.effect).collect();
+    let effects: Vec<Effect> = explanation
+        .reasons
+        .rules
+        .iter()
+        .map(|rule| rule.effect)
+        .collect();
     assert_eq!(
         effects,
         [Effect::DidNotMatch, Effect::Decided, Effect::NotReached]

@@ -147,8 +147,15 @@ fn listed(key: &str, words: &[&str], login: &Attempt, negated: bool) -> Answer {
             let first = first()?;
             Some(words.iter().any(|word| is_first(word, first)))
         }
-        "key" => Some(first()?.keys.iter().any(|key| exactly(key.fingerprint))),
-        "ca" => Some(first()?.keys.iter().filter_map(|key| key.ca).any(exactly)),
+        "key" => one_of(first()?.keys.iter().map(|key| key.fingerprint), exactly),
+        "ca" => one_of(
+            first()?
+                .keys
+                .iter()
+                .filter(|key| key.certificate)
+                .map(|key| key.ca),
+            exactly,
+        ),
         "signal" => Some(
             login
                 .risk
@@ -159,6 +166,20 @@ fn listed(key: &str, words: &[&str], login: &Attempt, negated: bool) -> Answer {
         ),
         "time" => in_windows(words, login.now),
         _ => unreachable!("{key}"),
+    }
+}
+
+/// Whether one of some values passes, of which some are not known.
+fn one_of<'a>(
+    mut values: impl Iterator<Item = Option<&'a str>> + Clone,
+    passes: impl Fn(&str) -> bool,
+) -> Answer {
+    if values.clone().flatten().any(passes) {
+        Some(true)
+    } else if values.any(|value| value.is_none()) {
+        None
+    } else {
+        Some(false)
     }
 }
 

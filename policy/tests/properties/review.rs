@@ -81,7 +81,7 @@ proptest! {
                 if decision.rule.as_ref() == Some(rule) {
                     let number: usize = rule.parse().unwrap();
                     prop_assert!(!always, "{rule} {rules:?} {login:?}");
-                    prop_assert_eq!(explanation.rules[number].truth, Truth::Unknown, "{} {:?} {:?}", rule, rules, login);
+                    prop_assert_eq!(explanation.reasons.rules[number].applies, Truth::Unknown, "{} {:?} {:?}", rule, rules, login);
                 }
             }
         }

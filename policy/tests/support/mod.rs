@@ -101,7 +101,7 @@ fn key(text: &str) -> Key<'_> {
     let rest: Vec<&str> = parts.collect();
     let certificate = rest.iter().find_map(|part| part.strip_prefix("cert"));
     Key {
-        fingerprint,
+        fingerprint: Some(fingerprint).filter(|print| *print != "?"),
         kind: "ssh-ed25519",
         sk: rest.contains(&"sk"),
         certificate: certificate.is_some(),

@@ -8,6 +8,7 @@
 
 mod administrators;
 mod attended;
+mod expectations;
 mod mock;
 mod program;
 mod pty;
