@@ -5,6 +5,7 @@
 pub mod bed;
 pub mod build;
 pub mod cases;
+pub mod clock;
 pub mod failure;
 pub mod host;
 pub mod interface;

@@ -85,12 +85,7 @@ fn times(host: &Host) -> Outcome {
     host.use_drive()?;
     let (_, totp) = host.enrolled("alice")?;
     for (at, _) in TOTP {
-        host.stop_daemon()?;
-        host.ok(&format!(
-            "FAKETIME_DONT_FAKE_MONOTONIC=1 setsid faketime \"$(date -u -d @{at} '+%F %T')\" /usr/libexec/mfa/mfad \
-             >/tmp/mfad.out 2>&1 </dev/null & \
-             for i in $(seq 100); do [ -S /run/mfad/pam.sock ] && pgrep -x mfad >/dev/null && exit; sleep 0.05; done; exit 1"
-        ))?;
+        host.daemon_at(at)?;
         let report = host.drive("alice", &format!("--answer {}", totp.code_at(at)?))?;
         report.all_granted(1)?;
     }

@@ -1,6 +1,8 @@
 //! What the policy's conditions, remembered devices and proofs of a session do to real logins: each alone changes one.
 
 mod keys;
+mod signals;
+mod times;
 
 use super::{Case, WITH_SYSTEMD};
 use crate::{
@@ -13,7 +15,7 @@ use crate::{
 };
 
 /// The tables.
-pub const CASES: [&[Case]; 2] = [OF_ALL, keys::CASES];
+pub const CASES: [&[Case]; 4] = [OF_ALL, keys::CASES, signals::CASES, times::CASES];
 
 const OF_ALL: &[Case] = &[
     Case::new(
