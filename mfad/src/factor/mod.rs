@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod backup;
+pub mod fido2;
 pub mod otp;
 pub mod ssh_key;
 
