@@ -16,7 +16,7 @@ use mfad_protocol::{DaemonStatus, PROTOCOL, ReloadReport};
 use crate::{
     audit::{Event, Record, Trail},
     clock::Clock,
-    config::{self, Loaded, Paths},
+    config::{self, LastGood, Loaded, Paths},
     engine::Engine,
     management::Refusal,
 };
@@ -120,18 +120,40 @@ impl Core {
 
     /// What is wrong with the files; nothing, if they are in force now.
     fn read_again(&self) -> Vec<String> {
+        let mut problems = Vec::new();
         let errors = match config::load(&self.paths) {
-            Err(errors) => errors.lines(),
-            Ok(loaded) => self.apply(loaded),
+            Err(errors) => {
+                self.resume();
+                errors.lines()
+            }
+            Ok((loaded, texts)) => {
+                let errors = self.apply(loaded);
+                if errors.is_empty()
+                    && let Err(error) = LastGood::of(&self.paths).keep(&texts)
+                {
+                    problems.push(format!(
+                        "this configuration cannot be kept for a start that finds a broken one: {error}; see: df {}",
+                        self.paths.state_dir.display()
+                    ));
+                }
+                errors
+            }
         };
         if !errors.is_empty() {
             self.fall_back(&errors);
         }
-        self.stale
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone_from(&errors);
+        problems.extend(errors.iter().cloned());
+        *self.stale.lock().unwrap_or_else(PoisonError::into_inner) = problems;
         errors
+    }
+
+    /// Where nothing is in force, and the files are broken, what was last in force.
+    fn resume(&self) {
+        if self.engine().is_err()
+            && let Some(loaded) = LastGood::of(&self.paths).load()
+        {
+            let _why_not = self.apply(loaded);
+        }
     }
 
     fn record_configuration(&self, by: Option<u32>, errors: &[String]) {

@@ -275,6 +275,13 @@ pub fn failure(error: zbus::Error) -> Failure {
             );
             match name.as_str().strip_prefix(PREFIX) {
                 Some(word) => Failure::Refused(Refusal::from_word(word), message),
+                // What the bus passes on where systemd could not start the daemon: masked, or it failed.
+                None if name.as_str().starts_with("org.freedesktop.systemd1.") => {
+                    Failure::Unreachable(format!(
+                        "The daemon could not be started: {}.",
+                        message.trim_end_matches('.')
+                    ))
+                }
                 None => Failure::Refused(
                     Refusal::Other,
                     format!("{}: {message}", render::shown(name.as_str())),

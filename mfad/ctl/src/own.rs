@@ -1,5 +1,6 @@
 //! A user's own factors: show, remove, rename. Enrolling is in `enroll`.
 
+use nix::unistd::geteuid;
 use serde_json::json;
 
 use crate::client::{Client, failure};
@@ -9,15 +10,31 @@ use crate::failure::{Failure, Refusal};
 use crate::render;
 use crate::terminal::Terminal;
 
-/// `mfactl status`.
+/// `mfactl status`. An administrator hears first what is wrong with the daemon: that is nobody else's business.
 pub async fn status(console: &mut Console<'_>) -> Result<(), Failure> {
+    let problems = if geteuid().is_root() {
+        let proxy = console.client.administration().await?;
+        // A daemon that does not answer this does not answer what follows either, and that is told.
+        proxy
+            .status()
+            .await
+            .map_or_else(|_| Vec::new(), |status| status.problems)
+    } else {
+        Vec::new()
+    };
     let proxy = console.client.enrollment().await?;
     let info = proxy.status().await.map_err(failure)?;
-    let mut text = render::user(&info, &console.zone);
+    let mut text = render::problems(&problems);
+    text.push_str(&render::user(&info, &console.zone));
     if !info.enrolled {
         text.push_str("Add one with: mfactl enroll totp\n");
     }
-    console.show(&render::user_json(&info), &text)
+    let mut json = render::user_json(&info);
+    if !problems.is_empty() {
+        let shown = problems.iter().map(|problem| render::shown(problem));
+        json["problems"] = shown.collect::<Vec<_>>().into();
+    }
+    console.show(&json, &text)
 }
 
 /// `mfactl remove`.

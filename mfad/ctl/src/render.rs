@@ -74,6 +74,19 @@ fn header(titles: &[&str]) -> Vec<String> {
     titles.iter().map(|&title| title.to_owned()).collect()
 }
 
+/// What is wrong with the daemon, before anything else; nothing if all is well.
+pub fn problems(problems: &[String]) -> String {
+    if problems.is_empty() {
+        return String::new();
+    }
+    let mut text = "The daemon has something to tell:\n".to_owned();
+    for problem in problems {
+        let _ = writeln!(text, "  {}", shown(problem));
+    }
+    text.push_str("What was last in order stays in force. More: mfactl doctor\n\n");
+    text
+}
+
 /// A user for the user themselves (`status`) or for an administrator (`user show`).
 pub fn user(info: &UserInfo, zone: &TimeZone) -> String {
     let state = if info.enrolled {

@@ -2,6 +2,7 @@
 //! replaces a good one is its caller's business.
 
 mod files;
+mod last_good;
 mod paths;
 mod risk;
 mod section;
@@ -21,9 +22,11 @@ use std::{
 use mfad_protocol::factors;
 use nix::unistd::{Uid, gethostname};
 use policy::{Diagnostic, Policy, Source, Vocabulary, document::Findings};
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 pub use files::{FileError, Purpose, Trust};
+pub use last_good::LastGood;
 pub use paths::{KeySource, Paths};
 pub use risk::Risk;
 pub use settings::{
@@ -64,12 +67,21 @@ pub enum ConfigError {
 #[derive(Debug)]
 pub struct ConfigErrors(Vec<ConfigError>);
 
+/// The texts of a configuration as they were read: enough to make it again.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Texts {
+    /// `mfad.toml`, if there was one.
+    settings: Option<Text>,
+    /// The policy's sources, in the order in which they are consulted.
+    policy: Vec<Text>,
+}
+
 /// Reads `mfad.toml`, `policy.toml`, `policy.d/*.toml` in the order of their names, and the vendor's policy. Each may be
 /// missing.
 ///
 /// # Errors
 /// Everything that is wrong with any of them.
-pub fn load(paths: &Paths) -> Result<Loaded, ConfigErrors> {
+pub fn load(paths: &Paths) -> Result<(Loaded, Texts), ConfigErrors> {
     let mut reading = Reading {
         trust: Trust {
             root: &paths.root,
@@ -78,32 +90,47 @@ pub fn load(paths: &Paths) -> Result<Loaded, ConfigErrors> {
         errors: Vec::new(),
         policy_size: 0,
     };
-    let hostname = hostname();
-    let settings = match reading.text(&paths.config_dir.join("mfad.toml"), MAX_FILE) {
-        Some(Text { name, text }) => {
-            let source = Source {
-                name: &name,
-                text: &text,
-            };
-            let parsed = Settings::parse(source, &hostname);
-            parsed.map_err(|found| reading.note(found)).ok()
-        }
-        None => Some(Settings::defaults(&hostname)),
+    let texts = Texts {
+        settings: reading.text(&paths.config_dir.join("mfad.toml"), MAX_FILE),
+        policy: reading.policy_texts(paths),
     };
-    let texts = reading.policy_texts(paths);
-    let sources: Vec<Source<'_>> = texts.iter().map(Text::source).collect();
-    let policy = Policy::parse(&sources, &vocabulary());
-    let policy = policy.map_err(|found| reading.note(found)).ok();
-    match (settings, policy) {
-        (Some(settings), Some(policy)) if reading.errors.is_empty() => {
-            let places = Places::new(&settings.risk, paths);
-            Ok(Loaded {
-                settings,
-                policy,
-                places,
-            })
+    match texts.understand(paths, reading.errors) {
+        Ok(loaded) => Ok((loaded, texts)),
+        Err(errors) => Err(ConfigErrors(errors)),
+    }
+}
+
+impl Texts {
+    /// What they say; or what is wrong with them, after what was wrong before.
+    fn understand(
+        &self,
+        paths: &Paths,
+        mut errors: Vec<ConfigError>,
+    ) -> Result<Loaded, Vec<ConfigError>> {
+        let mut note =
+            |found: Vec<Diagnostic>| errors.extend(found.into_iter().map(ConfigError::Text));
+        let hostname = hostname();
+        let settings = match &self.settings {
+            Some(text) => Settings::parse(text.source(), &hostname)
+                .map_err(&mut note)
+                .ok(),
+            None => Some(Settings::defaults(&hostname)),
+        };
+        let sources: Vec<Source<'_>> = self.policy.iter().map(Text::source).collect();
+        let policy = Policy::parse(&sources, &vocabulary())
+            .map_err(&mut note)
+            .ok();
+        match (settings, policy) {
+            (Some(settings), Some(policy)) if errors.is_empty() => {
+                let places = Places::new(&settings.risk, paths);
+                Ok(Loaded {
+                    settings,
+                    policy,
+                    places,
+                })
+            }
+            _ => Err(errors),
         }
-        _ => Err(ConfigErrors(reading.errors)),
     }
 }
 
@@ -148,6 +175,7 @@ fn is_drop_in(name: &OsStr) -> bool {
 }
 
 /// A file's text and what to call it.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Text {
     name: String,
     text: String,

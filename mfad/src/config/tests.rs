@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 use super::{Paths, load};
 
+mod last_good;
 mod secrets;
 
 /// A root directory with the configuration's directories in it.
@@ -90,7 +91,7 @@ fn rule(name: &str) -> String {
 #[test]
 fn without_any_file_there_are_defaults_that_let_nobody_unenrolled_in() {
     let directory = TempDir::new().unwrap();
-    let loaded = load(&Paths::under(directory.path())).unwrap();
+    let (loaded, _) = load(&Paths::under(directory.path())).unwrap();
     assert_eq!(loaded.policy.rules(), 0);
     assert_eq!(loaded.policy.unenrolled().action, UnenrolledAction::Deny);
     assert_eq!(loaded.settings.prompt.text, "Verification code: ");
@@ -108,7 +109,7 @@ fn what_is_shipped_loads_with_the_vendors_defaults_last() {
         include_str!("../../../packaging/policy/policy.toml"),
     );
     assert_eq!(
-        load(&host.paths).unwrap().policy.unenrolled().action,
+        load(&host.paths).unwrap().0.policy.unenrolled().action,
         UnenrolledAction::Allow
     );
     host.write(
@@ -116,7 +117,7 @@ fn what_is_shipped_loads_with_the_vendors_defaults_last() {
         "[unenrolled]\naction = \"deny\"\n",
     );
     assert_eq!(
-        load(&host.paths).unwrap().policy.unenrolled().action,
+        load(&host.paths).unwrap().0.policy.unenrolled().action,
         UnenrolledAction::Deny
     );
 }
@@ -139,7 +140,7 @@ fn drop_ins_are_read_in_the_order_of_their_names_and_leftovers_are_not() {
         host.write(&format!("etc/mfa/policy.d/{leftover}"), "not TOML at all");
     }
     symlink("alice@host.1", host.at("etc/mfa/policy.d/.#20-b.toml")).unwrap();
-    let policy = load(&host.paths).unwrap().policy.to_string();
+    let policy = load(&host.paths).unwrap().0.policy.to_string();
     let names: Vec<&str> = policy
         .lines()
         .filter_map(|line| line.strip_prefix("name = "))
@@ -164,10 +165,11 @@ fn every_error_of_every_file_is_reported_at_once() {
     assert_eq!(
         begins,
         [
-            "etc/mfa/mfad.toml:2:9",
-            "etc/mfa/mfad.toml:3:1",
+            // First what cannot be read at all.
             "etc/mfa/policy.d/10.toml:1:6",
             "etc/mfa/policy.d/20.toml",
+            "etc/mfa/mfad.toml:2:9",
+            "etc/mfa/mfad.toml:3:1",
             "etc/mfa/policy.toml:1:1",
             "usr/lib/mfa/policy.toml:1:2",
         ],

@@ -24,6 +24,10 @@ pub const CASES: &[Case] = &[
         another_key,
     ),
     Case::new("a broken policy never replaces a good one", broken_policy),
+    Case::new(
+        "a daemon that starts with a broken policy keeps the last good one",
+        last_good,
+    ),
     Case::new("cron runs an enrolled user's job without a code", cron).within(100),
     Case::new("pamtester is let in with a right code", pamtester),
     Case::new(
@@ -140,6 +144,32 @@ fn broken_policy(host: &Host) -> Outcome {
         format!("no place in {said:?}")
     })?;
     host.ssh_refused(&bob, "", &[])
+}
+
+fn last_good(host: &Host) -> Outcome {
+    host.use_stack("sshd-key")?;
+    let (alice, totp) = host.enrolled("alice")?;
+    let bob = host.person("bob")?;
+    host.policy(
+        "[[rule]]\nname = \"robots\"\nwhen = { user = \"bob\" }\nrequire = \"none\"\n[unenrolled]\naction = \"deny\"\n",
+    )?;
+    // Nobody has asked for a reload: the next start finds it.
+    host.write("/etc/mfa/policy.toml", "0644", "[[rule]\n")?;
+    host.stop_daemon()?;
+    host.ssh_in(&alice, "", &[(CODE, &totp.code(0)?)])?;
+    host.sshd_settings("UsePAM yes\nPasswordAuthentication no\nAuthenticationMethods publickey")?;
+    host.ssh_in(&bob, "", &[])?;
+    let status = host.sh("mfactl status")?.stdout;
+    ensure(status.contains("/etc/mfa/policy.toml:1:"), || {
+        format!("no place in {status:?}")
+    })?;
+    // One that was never good is not kept, and neither is one that somebody else has put there.
+    host.stop_daemon()?;
+    host.ok("chown root: /var/lib/mfa/last-good.json && chmod 0644 /var/lib/mfa/last-good.json")?;
+    host.ssh_refused(&bob, "", &[])?;
+    host.ok("rm /etc/mfa/policy.toml && mfactl policy reload")?;
+    host.ok("[ \"$(stat -c '%U %a' /var/lib/mfa/last-good.json)\" = 'mfad 600' ]")
+        .map(drop)
 }
 
 fn cron(host: &Host) -> Outcome {

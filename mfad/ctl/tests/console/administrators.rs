@@ -305,7 +305,7 @@ fn a_reader_that_has_had_enough_is_no_error() {
 
 #[test]
 fn the_doctor_passes_on_what_the_daemon_says_or_asks_for_root() {
-    let daemon = MockDaemon::start(State::default());
+    let daemon = MockDaemon::start(State::with_a_problem());
     let root = tempfile::tempdir().unwrap();
     let arguments = ["doctor", "--json", "--root", root.path().to_str().unwrap()];
     let outcome = run(&mut mfactl(&daemon.bus.socket(), &arguments), "");

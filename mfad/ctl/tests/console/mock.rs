@@ -34,6 +34,8 @@ pub(crate) struct State {
     pub(crate) records: Vec<(i64, i64, String)>,
     /// Refuses administration, as to somebody who is not root.
     pub(crate) deny_administration: bool,
+    /// What is wrong with it.
+    pub(crate) problems: Vec<String>,
     /// Refuses a reload.
     pub(crate) broken_configuration: bool,
     /// What a call fails with, in place of its answer.
@@ -53,6 +55,15 @@ enum MockError {
     Denied(String),
     NotFound(String),
     NeedsGrant(String),
+}
+
+impl State {
+    pub(crate) fn with_a_problem() -> Self {
+        Self {
+            problems: vec!["The mock has a problem. Run: mock --repair".into()],
+            ..Self::default()
+        }
+    }
 }
 
 type Shared = Arc<Mutex<State>>;

@@ -15,6 +15,15 @@ fn status_tells_a_newcomer_what_to_do() {
 }
 
 #[test]
+fn status_tells_an_administrator_and_nobody_else_what_is_wrong_with_the_daemon() {
+    let daemon = MockDaemon::start(State::with_a_problem());
+    let outcome = run(&mut mfactl(&daemon.bus.socket(), &["status"]), "");
+    assert_eq!(outcome.code, 0, "{outcome:?}");
+    let told = outcome.out.contains("mock --repair");
+    assert_eq!(told, nix::unistd::geteuid().is_root(), "{outcome:?}");
+}
+
+#[test]
 fn status_as_json_has_the_same_facts() {
     let daemon = MockDaemon::with_phone();
     let outcome = run(&mut mfactl(&daemon.bus.socket(), &["status", "--json"]), "");

@@ -23,7 +23,7 @@ impl MockAdministration {
 #[zbus::interface(name = "org.mfad.Mfad1.Administration")]
 impl MockAdministration {
     fn status(&self) -> Result<DaemonStatus, MockError> {
-        drop(self.called("DaemonStatus".into())?);
+        let problems = self.called("DaemonStatus".into())?.problems.clone();
         Ok(DaemonStatus {
             version: "0-mock".into(),
             protocol: 1,
@@ -31,7 +31,7 @@ impl MockAdministration {
             enrolled: Some(2),
             sessions: 0,
             rules: Some(1),
-            problems: vec!["The mock has a problem. Run: mock --repair".into()],
+            problems,
         })
     }
 
