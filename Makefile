@@ -131,7 +131,7 @@ MAN8 = $(wildcard packaging/man/*.8)
 
 install: built
 	install -d $(addprefix $(DESTDIR),$(LIBEXECDIR) $(BINDIR) $(SHAREDIR)/pam $(SHAREDIR)/examples $(PAMDIR) \
-	    $(MANDIR)/man1 $(MANDIR)/man5 $(MANDIR)/man8 $(VENDORDIR) $(UNITDIR) $(UDEVDIR) /usr/lib/sysusers.d /usr/lib/tmpfiles.d \
+	    $(MANDIR)/man1 $(MANDIR)/man5 $(MANDIR)/man8 $(VENDORDIR)/presets $(UNITDIR) $(UDEVDIR) /usr/lib/sysusers.d /usr/lib/tmpfiles.d \
 	    /usr/share/dbus-1/system.d /usr/share/dbus-1/system-services /usr/share/dbus-1/interfaces \
 	    /usr/share/polkit-1/actions /usr/share/pam-configs)
 	install -m 0755 $(MFAD) $(DESTDIR)$(LIBEXECDIR)/mfad
@@ -153,6 +153,7 @@ install: built
 	install -m 0644 packaging/pam-configs/mfa $(DESTDIR)/usr/share/pam-configs/mfa
 	install -m 0644 packaging/pam/* $(DESTDIR)$(SHAREDIR)/pam
 	install -m 0644 packaging/policy/vendor.toml $(DESTDIR)$(VENDORDIR)/policy.toml
+	install -m 0644 packaging/policy/presets/*.toml $(DESTDIR)$(VENDORDIR)/presets
 	install -m 0644 $(EXAMPLES) $(DESTDIR)$(SHAREDIR)/examples
 	install -m 0644 packaging/systemd/mfad.service.d/encrypted-key.conf.example \
 	    $(DESTDIR)$(SHAREDIR)/examples/encrypted-key.conf
@@ -181,7 +182,7 @@ endif
 	    /usr/share/polkit-1/actions/org.mfad.policy /usr/share/pam-configs/mfa \
 	    $(MANDIR)/man1/mfactl.1 $(MANDIR)/man5/mfad.toml.5 $(MANDIR)/man5/mfa-policy.5 \
 	    $(MANDIR)/man8/pam_mfa.8 $(MANDIR)/man8/mfad.8)
-	rm -rf $(DESTDIR)$(SHAREDIR)
+	rm -rf $(DESTDIR)$(SHAREDIR) $(DESTDIR)$(VENDORDIR)/presets
 	-rmdir $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(VENDORDIR) 2>/dev/null
 ifeq ($(DESTDIR),)
 	@[ ! -d /run/systemd/system ] || systemctl daemon-reload

@@ -36,6 +36,7 @@ mod load;
 mod name;
 mod outline;
 mod own;
+pub mod preset;
 mod print;
 mod remember;
 mod request;

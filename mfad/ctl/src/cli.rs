@@ -217,7 +217,10 @@ pub enum PolicyCommand {
 Without FILE: /etc/mfa/policy.toml, /etc/mfa/policy.d/*.toml and /usr/lib/mfa/policy.toml.
 Mistakes make the exit code 1. Warnings do not, but for --strict: of rules that never decide, of a policy that
 lets everybody in, or no administrator. The latter takes root and the daemon, which knows who has a factor.
-Example: mfactl policy check new-policy.toml --strict")]
+With --preset, what is lacking for it makes the exit code 1 too.
+Examples:
+  mfactl policy check new-policy.toml --strict
+  sudo mfactl policy check --preset pci")]
     Check(CheckArgs),
     /// Try what you expect of a policy, without the daemon
     #[command(after_help = "\
@@ -241,6 +244,9 @@ pub struct CheckArgs {
     /// Fail also because of warnings
     #[arg(long)]
     pub strict: bool,
+    /// Say what the policy, and the delays in mfad.toml, lack for this preset
+    #[arg(long, value_enum)]
+    pub preset: Option<crate::preset::Choice>,
 }
 
 /// PAM stacks.

@@ -17,6 +17,7 @@ pub mod failure;
 mod kernel;
 pub mod own;
 pub mod pam;
+pub mod preset;
 pub mod qr;
 pub mod reasons;
 pub mod render;

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::cli::CheckArgs;
 use crate::command::Console;
 use crate::failure::Failure;
+use crate::preset::Comparison;
 use crate::review::{self, Cautions};
 
 /// A policy file's name and text.
@@ -64,7 +65,7 @@ pub struct Report {
 
 /// `mfactl policy check`.
 pub async fn check(console: &mut Console<'_>, what: &CheckArgs) -> Result<(), Failure> {
-    let report = if what.files.is_empty() {
+    let mut report = if what.files.is_empty() {
         installed(&console.root)
     } else {
         examine(what.files.iter().map(|path| read(path, None)).collect())
@@ -73,12 +74,21 @@ pub async fn check(console: &mut Console<'_>, what: &CheckArgs) -> Result<(), Fa
         Some(policy) => review::of(policy, console).await,
         None => Cautions::default(),
     };
+    let mut comparison = None;
+    if let (Some(policy), Some(choice)) = (&report.policy, what.preset) {
+        match Comparison::of(policy, choice, &console.root) {
+            Ok(compared) => comparison = Some(compared),
+            Err(mistake) => report.mistakes.push(mistake),
+        }
+    }
     let errors: Vec<&Value> = report
         .mistakes
         .iter()
         .map(|mistake| &mistake.json)
         .collect();
-    let failed = !report.mistakes.is_empty() || (what.strict && !cautions.found.is_empty());
+    let failed = !report.mistakes.is_empty()
+        || (what.strict && !cautions.found.is_empty())
+        || comparison.as_ref().is_some_and(Comparison::is_lacking);
     let warnings: Vec<Value> = cautions.found.iter().map(review::Caution::json).collect();
     let value = json!({
         "ok": !failed,
@@ -87,8 +97,12 @@ pub async fn check(console: &mut Console<'_>, what: &CheckArgs) -> Result<(), Fa
         "errors": errors,
         "warnings": warnings,
         "omitted": cautions.omitted,
+        "preset": comparison.as_ref().map(Comparison::json),
     });
     let mut shown = review::text(&cautions);
+    if let Some(comparison) = &comparison {
+        shown.push_str(&comparison.text(console.terminal));
+    }
     shown.push_str(&text(&report, cautions.found.len()));
     console.show(&value, &shown)?;
     if failed {

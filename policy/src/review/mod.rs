@@ -9,7 +9,7 @@ use std::fmt;
 use crate::{Fact, FactSet, Place, Policy, Verdict, rule::Rule};
 
 pub use at_best::Prospect;
-use prover::Prover;
+pub(crate) use prover::Prover;
 
 /// Most warnings that are given.
 const MAX_WARNINGS: usize = 500;

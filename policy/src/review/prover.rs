@@ -21,7 +21,7 @@ type Together<'p> = Vec<&'p Part>;
 
 /// Compares conditions.
 #[derive(Debug)]
-pub(super) struct Prover {
+pub(crate) struct Prover {
     left: u64,
 }
 
@@ -33,12 +33,12 @@ impl Default for Prover {
 
 impl Prover {
     /// Whether it has given up, so that its later answers mean nothing.
-    pub(super) fn gave_up(&self) -> bool {
+    pub(crate) fn gave_up(&self) -> bool {
         self.left == 0
     }
 
     /// The first of some rules of which, for every login, the answer is ≥ that of `conditions`.
-    pub(super) fn covering<'r>(
+    pub(crate) fn covering<'r>(
         &mut self,
         conditions: &When,
         rules: &[&'r Rule],
@@ -56,7 +56,7 @@ impl Prover {
     }
 
     /// Whether the answer of `when` is never yes.
-    pub(super) fn is_impossible(&mut self, when: &When) -> bool {
+    pub(crate) fn is_impossible(&mut self, when: &When) -> bool {
         let together = together(&when.0);
         self.impossible(&together)
     }

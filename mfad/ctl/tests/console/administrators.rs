@@ -249,6 +249,56 @@ fn what_is_probably_not_meant_is_a_warning_and_with_strict_a_failure() {
 }
 
 #[test]
+fn a_policy_is_compared_with_a_preset() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = root.path().join("etc/mfa/policy.d");
+    fs::create_dir_all(&directory).unwrap();
+    let nowhere = std::path::Path::new("/nonexistent");
+    let root_option = ["--root", root.path().to_str().unwrap()];
+    let check = |more: &[&str]| {
+        let arguments = [
+            &root_option[..],
+            &["policy", "check", "--preset", "pci"],
+            more,
+        ]
+        .concat();
+        run(&mut mfactl(nowhere, &arguments), "")
+    };
+    let lacking = check(&[]);
+    assert_eq!(lacking.code, 1, "{lacking:?}");
+    assert!(
+        lacking
+            .out
+            .contains("→ no floor without conditions demands a factor\n"),
+        "{lacking:?}"
+    );
+    let preset = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../packaging/policy/presets/pci.toml"
+    );
+    fs::copy(preset, directory.join("00-preset.toml")).unwrap();
+    let met = check(&["--json"]);
+    assert_eq!(met.code, 0, "{met:?}");
+    let rows = met.json()[0]["preset"]["requirements"]
+        .as_array()
+        .unwrap()
+        .clone();
+    assert!(
+        rows.iter()
+            .any(|row| row["source"] == "PCI DSS 8.3.4" && row["standing"] == "met")
+    );
+    assert!(rows.iter().any(|row| row["standing"] == "beyond"));
+    fs::write(
+        root.path().join("etc/mfa/mfad.toml"),
+        "[throttle]\nmax-delay = \"29m\"\n",
+    )
+    .unwrap();
+    let late = check(&[]);
+    assert_eq!(late.code, 1, "{late:?}");
+    assert!(late.out.contains("followed by 29m of delay"), "{late:?}");
+}
+
+#[test]
 fn audit_records_are_lines() {
     let daemon = MockDaemon::start(State {
         records: vec![(1, 1_795_511_564, RECORD.into())],
