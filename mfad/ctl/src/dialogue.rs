@@ -186,9 +186,13 @@ fn verdict(state: State, service: &str) -> Verdict {
     let (is_good, text) = match state {
         State::Granted => (
             true,
-            format!(
-                "Right: “{service}” would have let you in. The code is used up; wait for the next one."
-            ),
+            if service == SERVICE {
+                "Right. The code is used up; wait for the next one.".to_owned()
+            } else {
+                format!(
+                    "Right: “{service}” would have let you in. The code is used up; wait for the next one."
+                )
+            },
         ),
         State::NotRequired => (
             true,

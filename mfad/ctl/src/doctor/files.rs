@@ -83,7 +83,7 @@ impl Tree<'_> {
             return Finding::warn(
                 "stacks",
                 "no file in /etc/pam.d names pam_mfa.so: nobody is asked for a second factor yet",
-                "Choose a stack from /usr/share/mfa/pam, with a root shell kept open",
+                "With a root shell kept open: mfactl enroll totp, then: mfactl pam install sudo",
             );
         }
         Finding::ok("stacks", format!("pam_mfa.so in {}", services.join(", ")))
@@ -206,7 +206,7 @@ impl Tree<'_> {
         let left = found
             .blocks_available()
             .saturating_mul(found.fragment_size());
-        let shown = format!("{} KiB left for {}", left / 1024, directory.display());
+        let shown = format!("{} left for {}", amount(left), directory.display());
         if left >= ENOUGH_ROOM {
             return Some(Finding::ok("disk", shown));
         }
@@ -280,4 +280,13 @@ fn names_the_module(text: &str) -> bool {
     text.lines()
         .filter_map(|line| line.split('#').next())
         .any(|line| line.contains("pam_mfa.so"))
+}
+
+/// Bytes, as people count them.
+fn amount(bytes: u64) -> String {
+    match bytes {
+        ..1_048_576 => format!("{} KiB", bytes >> 10),
+        1_048_576..1_073_741_824 => format!("{} MiB", bytes >> 20),
+        _ => format!("{} GiB", bytes >> 30),
+    }
 }

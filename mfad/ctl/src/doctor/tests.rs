@@ -103,7 +103,7 @@ fn an_empty_machine_says_what_to_install() {
     fail  module  pam_mfa.so is in none of the directories that PAM looks in: a stack that names it denies
                   → Install the package again (`sudo make install`)
     warn  stacks  no file in /etc/pam.d names pam_mfa.so: nobody is asked for a second factor yet
-                  → Choose a stack from /usr/share/mfa/pam, with a root shell kept open
+                  → With a root shell kept open: mfactl enroll totp, then: mfactl pam install sudo
     fail  bus     /usr/share/dbus-1/system.d/org.mfad.Mfad1.conf is missing
                   → Install the package again (`sudo make install`)
     fail  config  /etc/mfa is missing

@@ -46,19 +46,32 @@ pub(super) async fn must_get_in(
             .iter()
             .any(|user| look.gets_in(user, &change.service))
         {
-            return Err(refused(format!(
-                "No administrator with a factor could get in through {} ({}). Enroll one first: mfactl enroll totp{}",
-                change.service,
-                look.whom(&change.service),
-                if change.service == "su" {
-                    ", as root (su asks for root's)"
-                } else {
-                    ""
-                },
-            )));
+            return Err(refused(nobody(&people, &look, &change.service)));
         }
     }
     Ok(())
+}
+
+/// Why there is nobody, and what to do.
+fn nobody(people: &[User], look: &Look<'_>, service: &str) -> String {
+    let whom = look.whom(service);
+    if people.is_empty() {
+        let root = if service == "su" {
+            ", as root (su asks for root's)"
+        } else {
+            ""
+        };
+        return format!(
+            "No administrator has a factor yet: through {service} nobody could get in ({whom}). Enroll one first: \
+             mfactl enroll totp{root}"
+        );
+    }
+    let names: Vec<&str> = people.iter().map(|user| user.name.as_str()).collect();
+    format!(
+        "No administrator could get in through {service}: that takes {whom}. A factor has: {}. Give one of them what is \
+         missing, or enroll somebody who has it: mfactl user enroll USER totp",
+        names.join(", ")
+    )
 }
 
 /// root and the members of the groups.
