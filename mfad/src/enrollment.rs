@@ -10,8 +10,10 @@ use crate::{
         FactorError,
         backup::{Set, grouped as grouped_code},
         otp::{Generator, Hash, identity},
+        ssh_key,
     },
     people::Account,
+    ssh::key::PublicKey,
     store::{CredentialId, Kind, NewCredential, PersonKey, Standing, seal::Keyring},
 };
 
@@ -88,6 +90,28 @@ impl Maker<'_> {
         })
     }
 
+    /// A credential of an SSH key, with its signature counter at `counter`.
+    pub fn ssh_key(
+        &self,
+        person: &PersonKey,
+        key: &PublicKey,
+        counter: u32,
+        name: Option<String>,
+    ) -> Result<NewCredential, FactorError> {
+        let (id, kind) = (random_credential_id()?, key.kind());
+        let sealed = ssh_key::seal(key, self.keyring, &identity(person, kind, id))?;
+        Ok(NewCredential {
+            id,
+            kind,
+            name,
+            standing: Standing::Active,
+            only_first: false,
+            sealed,
+            moving: counter.into(),
+            codes: Vec::new(),
+        })
+    }
+
     /// What a generator's owner is shown once.
     pub fn offer_otp(
         &self,
@@ -115,6 +139,16 @@ pub fn offer_codes(id: String, name: &str, codes: &[String]) -> EnrollmentOffer 
         kind: Kind::BackupCodes.word().to_owned(),
         name: name.to_owned(),
         codes: Some(codes.iter().map(|code| grouped_code(code)).collect()),
+        ..EnrollmentOffer::default()
+    }
+}
+
+/// What names the enrollment of a key, which is nothing to be shown.
+pub fn offer_key(id: String, kind: Kind, name: &str) -> EnrollmentOffer {
+    EnrollmentOffer {
+        id,
+        kind: kind.word().to_owned(),
+        name: name.to_owned(),
         ..EnrollmentOffer::default()
     }
 }

@@ -68,6 +68,7 @@ Examples:
   mfactl enroll totp --text           no QR code: the secret and its URI, for screen readers
   mfactl enroll hotp --name token     counter-based, for hardware tokens
   mfactl enroll backup-codes          the same as `mfactl codes`
+  mfactl enroll ssh-sk --name blue    the security key behind your forwarded SSH agent (ssh -A)
 
 With --json the offer is printed as one line, a code is read from the standard input, and the new
 factor is printed as a second line.")]

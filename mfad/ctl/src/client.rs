@@ -64,6 +64,8 @@ pub trait Enrollment {
     ) -> zbus::Result<EnrollmentOffer>;
     /// Stores an offered factor.
     fn confirm(&self, offer: &str, code: &str) -> zbus::Result<CredentialInfo>;
+    /// Stores an offered SSH key, which signs through this agent.
+    fn confirm_key(&self, offer: &str, fds: Vec<OwnedFd>) -> zbus::Result<CredentialInfo>;
     /// Forgets an offer.
     fn cancel(&self, offer: &str) -> zbus::Result<()>;
     /// Removes a factor.

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::client::{AuthenticationProxy, Client, failure};
 use crate::failure::{Failure, Refusal};
 use crate::render;
+use crate::ssh_agent;
 use crate::terminal::{Echo, Terminal};
 
 /// The service of the dialogue that proves a person before their factors change.
@@ -81,6 +82,7 @@ fn context(service: &str) -> Result<Context, Failure> {
         tty: ttyname(std::io::stdin().as_fd())
             .ok()
             .map(|path| path.to_string_lossy().into_owned()),
+        agent: Some(ssh_agent::is_named()),
         ..Context::default()
     })
 }
@@ -101,9 +103,19 @@ async fn answer(
             let asked = Duration::from_millis(step.retry_after_ms.unwrap_or(1000).into());
             tokio::time::sleep(asked.min(LONGEST_WAIT)).await;
         }
-        let answers = answers.iter().map(|answer| answer.as_bytes().to_vec());
+        let mut answers: Vec<Vec<u8>> = answers
+            .iter()
+            .map(|answer| answer.as_bytes().to_vec())
+            .collect();
+        let mut agent = Vec::new();
+        if step.wants_fd == Some(true) {
+            match ssh_agent::connect() {
+                Ok(socket) => agent.push(socket.into()),
+                Err(trouble) => answers.push(trouble.word().into()),
+            }
+        }
         step = proxy
-            .respond(session, answers.collect(), Vec::new())
+            .respond(session, answers, agent)
             .await
             .map_err(failure)?;
     }

@@ -12,6 +12,7 @@ use crate::failure::{Failure, Refusal};
 use crate::own::with_grant;
 use crate::qr::{self, Drawing, Paint};
 use crate::render;
+use crate::ssh_agent;
 use crate::terminal::{Echo, Look, Tone};
 
 /// How often a first code may be typed.
@@ -48,12 +49,31 @@ async fn conclude(
     what: &EnrollArgs,
     offer: &EnrollmentOffer,
 ) -> Result<CredentialInfo, Failure> {
+    if what.kind.is_ssh_key() {
+        return sign(console, proxy, offer).await;
+    }
     present(console, what, offer)?;
     if what.kind == Kind::BackupCodes {
         console.confirm("Have you kept them?").await?;
         return proxy.confirm(&offer.id, "").await.map_err(failure);
     }
     first_code(console, proxy, offer).await
+}
+
+/// Has the new key prove itself by one signature.
+async fn sign(
+    console: &mut Console<'_>,
+    proxy: &EnrollmentProxy<'_>,
+    offer: &EnrollmentOffer,
+) -> Result<CredentialInfo, Failure> {
+    let socket = ssh_agent::connect_or_say()?;
+    if !console.json {
+        let cue =
+            "Your SSH agent is asked for a signature: touch your security key when it blinks.";
+        console.terminal.remark(cue)?;
+    }
+    let signed = proxy.confirm_key(&offer.id, vec![socket.into()]).await;
+    signed.map_err(failure)
 }
 
 /// Asks for a code of the new factor until it is right.

@@ -24,5 +24,6 @@ pub mod render;
 pub mod review;
 pub mod rules;
 pub mod since;
+pub mod ssh_agent;
 pub mod terminal;
 pub mod trust;

@@ -39,6 +39,8 @@ pub mod limits {
     pub const TEXT: usize = 512;
     /// Longest `SSH_AUTH_INFO_0` that is looked at, in bytes: it holds whole public keys.
     pub const SSH_AUTH_INFO: usize = 16 * 1024;
+    /// Longest line with a public key, in bytes: of RSA with 8192 bits, and room for a comment.
+    pub const KEY: usize = 4096;
     /// Longest answer to one prompt, in bytes. A longer one is cut here and can match nothing.
     pub const ANSWER: usize = 512;
     /// Most messages in one step, and so most answers to it: an enrollment QR code takes one a line.

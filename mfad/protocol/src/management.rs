@@ -10,7 +10,7 @@ use zbus::{DeserializeDict, SerializeDict, Type};
 pub struct CredentialInfo {
     /// Unique in the store.
     pub id: String,
-    /// `totp`, `hotp` or `backup-codes`.
+    /// A word of [`factors`](crate::factors).
     pub kind: String,
     /// What the user calls it.
     pub name: String,
@@ -90,6 +90,9 @@ pub struct EnrollmentOptions {
     pub digits: Option<u32>,
     /// TOTP period in seconds, 15 to 120.
     pub period: Option<u32>,
+    /// SSH keys: which one, as a line of `authorized_keys` without options; at most [`limits::KEY`](crate::limits::KEY)
+    /// bytes.
+    pub key: Option<String>,
 }
 
 /// What a new factor's owner must see once. It holds secrets: show it, never log it.

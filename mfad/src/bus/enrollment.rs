@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mfad_protocol::{CredentialInfo, DeviceInfo, EnrollmentOffer, EnrollmentOptions, UserInfo};
-use zbus::{Connection, interface, message::Header};
+use zbus::{Connection, OwnedFd, interface, message::Header};
 
 use super::{caller::on_bus, error::Error};
 use crate::core::Core;
@@ -68,6 +68,25 @@ impl Enrollment {
             .core
             .engine()?
             .confirm_own(&caller, &offer, &code)
+            .await?)
+    }
+
+    /// Keeps an offered SSH key once it has signed, through its owner's agent.
+    #[zbus(out_args("credential"))]
+    async fn confirm_key(
+        &self,
+        offer: String,
+        descriptors: Vec<OwnedFd>,
+        #[zbus(connection)] bus: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<CredentialInfo, Error> {
+        let _busy = self.core.busy();
+        let caller = on_bus(bus, &header).await?;
+        let socket = descriptors.into_iter().next().map(Into::into);
+        Ok(self
+            .core
+            .engine()?
+            .confirm_own_key(&caller, &offer, socket)
             .await?)
     }
 

@@ -3,6 +3,7 @@
 mod offers;
 mod own;
 mod show;
+mod ssh_keys;
 mod trust;
 mod users;
 

@@ -12,6 +12,7 @@ use crate::{
     factor::{backup::Set, otp::Generator},
     fairness::{Place, taken},
     session::registry::random_id,
+    ssh::key::PublicKey,
     store::{Kind, PersonKey},
 };
 
@@ -58,6 +59,8 @@ pub enum Offered {
     Otp(Kind, Generator),
     /// A set of backup codes, with their digests in order.
     Backup(Set, Zeroizing<Vec<[u8; 32]>>),
+    /// An SSH key of this kind: this one, or whichever the person's agent holds.
+    SshKey(Kind, Option<PublicKey>),
 }
 
 /// All offers.

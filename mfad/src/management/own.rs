@@ -8,12 +8,13 @@ use super::{
     Refusal, checked_name, find_credential,
     offers::{Offer, Offered},
     show::nobody,
+    ssh_keys,
 };
 use crate::{
     audit::{Event, Record},
     clock::Now,
     engine::{Engine, HASHING_PATIENCE, REALM},
-    enrollment::{self, Maker, offer_codes},
+    enrollment::{self, Maker, offer_codes, offer_key},
     factor::{answer::Answer, backup::Set},
     people::Account,
     session::{
@@ -44,7 +45,7 @@ impl Engine {
     ) -> Result<EnrollmentOffer, Refusal> {
         let now = self.now();
         let (account, person) = self.own(caller).await?;
-        let kind = made_here(known_kind(kind)?)?;
+        let kind = known_kind(kind)?;
         let name = options.name.as_deref().map(checked_name).transpose()?;
         self.may_change(caller, &account, person.as_ref(), grant, now)?;
         if kind == Kind::BackupCodes && !person.as_ref().is_some_and(is_enrolled) {
@@ -68,6 +69,14 @@ impl Engine {
             let id = self.offers.file(offer, now).ok_or_else(no_id)?;
             return Ok(offer_codes(id, &shown_name, &codes));
         }
+        if matches!(kind, Kind::SshSk | Kind::SshAgent) {
+            ssh_keys::not_alone(kind, !only_first)?;
+            let what = Offered::SshKey(kind, ssh_keys::meant(kind, options.key.as_deref())?);
+            let offer = Offer::new(key, name, what, only_first);
+            let id = self.offers.file(offer, now).ok_or_else(no_id)?;
+            return Ok(offer_key(id, kind, &shown_name));
+        }
+        let kind = made_here(kind)?;
         let generator = maker.generator(kind, &options)?;
         let what = Offered::Otp(kind, generator.clone());
         let offer = Offer::new(key, name, what, only_first);
@@ -89,14 +98,26 @@ impl Engine {
             ));
         };
         let new = match self.proven(&offer, code, now) {
-            Ok(new) => NewCredential {
-                only_first: offer.only_first,
-                ..new
-            },
+            Ok(new) => new,
             Err(refusal) => {
                 self.offers.put_back(id, offer);
                 return Err(refusal);
             }
+        };
+        self.keep_own(caller, offer, new, now).await
+    }
+
+    /// Stores what an offer has come to.
+    pub(super) async fn keep_own(
+        &self,
+        caller: &Caller,
+        offer: Offer,
+        new: NewCredential,
+        now: Now,
+    ) -> Result<CredentialInfo, Refusal> {
+        let new = NewCredential {
+            only_first: offer.only_first,
+            ..new
         };
         let credential = new.id;
         let record = self.act(
@@ -148,6 +169,9 @@ impl Engine {
             Offered::Backup(set, digests) => {
                 Ok(maker.backup(&offer.person, set, digests.to_vec(), offer.name.clone())?)
             }
+            Offered::SshKey(..) => Err(Refusal::Invalid(
+                "a key is proven by its signature, not by a code".into(),
+            )),
         }
     }
 

@@ -5,7 +5,10 @@ use mfad_protocol::{BudgetInfo, CredentialInfo, UserInfo};
 use super::hex_id;
 use crate::{
     engine::Engine,
-    factor::otp::{Generator, identity},
+    factor::{
+        otp::{Generator, identity},
+        ssh_key,
+    },
     people::Account,
     store::{Budget, Credential, Kind, Person, Standing, StoreError},
 };
@@ -56,7 +59,16 @@ impl Engine {
                     Err(error) => Some(format!("unusable: {error}")),
                 }
             }
-            Kind::BackupCodes | Kind::Fido2 | Kind::SshSk | Kind::SshAgent => None,
+            Kind::SshSk | Kind::SshAgent => {
+                let bound = identity(&person.key, credential.kind, credential.id);
+                Some(
+                    match ssh_key::open(&self.keyring, &bound, &credential.sealed) {
+                        Ok(key) => format!("{} {}", key.word(), key.fingerprint()),
+                        Err(error) => format!("unusable: {error}"),
+                    },
+                )
+            }
+            Kind::BackupCodes | Kind::Fido2 => None,
         };
         CredentialInfo {
             id: hex_id(credential.id),

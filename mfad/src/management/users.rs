@@ -6,13 +6,15 @@ use super::{
     Refusal, checked_name, hex_id,
     own::{factor, is_enrolled, key_of, known_kind, made_here},
     show::nobody,
+    ssh_keys,
 };
 use crate::{
     audit::Event,
     engine::{Engine, REALM},
-    enrollment::{Maker, offer_codes},
+    enrollment::{Maker, offer_codes, offer_key},
     people::Account,
     session::Caller,
+    ssh::key::PublicKey,
     store::{AuditFilter, Kind, Standing},
 };
 
@@ -51,7 +53,7 @@ impl Engine {
     ) -> Result<EnrollmentOffer, Refusal> {
         let now = self.now();
         let account = self.account_named(user).await?;
-        let kind = made_here(known_kind(kind)?)?;
+        let kind = known_kind(kind)?;
         let name = options.name.as_deref().map(checked_name).transpose()?;
         let loaded = self.loaded();
         let maker = Maker {
@@ -76,7 +78,12 @@ impl Engine {
             let (set, codes, digests) = self.make_codes().await?;
             offer = offer_codes(String::new(), kind.word(), &codes);
             maker.backup(&key, &set, digests, name)?
+        } else if matches!(kind, Kind::SshSk | Kind::SshAgent) {
+            let public = self.key_for(&account, kind, options.key.as_deref()).await?;
+            offer = offer_key(String::new(), kind, kind.word());
+            maker.ssh_key(&key, &public, 0, name)?
         } else {
+            let kind = made_here(kind)?;
             let generator = maker.generator(kind, &options)?;
             offer = maker.offer_otp(String::new(), kind, kind.word(), &generator, &account.name)?;
             let start = if kind == Kind::Hotp { 0 } else { -1 };
@@ -111,6 +118,23 @@ impl Engine {
             offer.name = added.name;
         }
         Ok(offer)
+    }
+
+    /// The key that an administrator enrolls for somebody. Nobody has signed with it: like any factor enrolled so, it is
+    /// the administrator's word, and its counter begins at the first signature.
+    async fn key_for(
+        &self,
+        account: &Account,
+        kind: Kind,
+        line: Option<&str>,
+    ) -> Result<PublicKey, Refusal> {
+        let person = self.store.find_person(REALM, &account.name).await?;
+        ssh_keys::not_alone(kind, person.as_ref().is_some_and(is_enrolled))?;
+        let key = ssh_keys::meant(kind, line)?
+            .ok_or_else(|| Refusal::Invalid("say which key, with --file".into()))?;
+        let known = person.map(|person| self.ssh_keys_of(&person));
+        ssh_keys::not_enrolled(&key, &known.unwrap_or_default())?;
+        Ok(key)
     }
 
     /// Removes a user's factor.

@@ -1,22 +1,30 @@
 //! Asks the person's SSH agent for a signature of a key that they have enrolled, and looks at what comes back. The socket
 //! is the person's own, and so is everything behind it: nothing that it says counts until a signature verifies.
 
-use std::{os::fd::OwnedFd, time::Instant};
+use std::{
+    os::fd::{AsRawFd as _, OwnedFd},
+    time::{Duration, Instant},
+};
 
 use mfad_protocol::AgentTrouble;
-use nix::sys::socket::{AddressFamily, SockType, getsockopt, sockopt};
+use nix::sys::socket::{
+    AddressFamily, SockType, SockaddrLike as _, SockaddrStorage, getsockname, getsockopt, sockopt,
+};
 
-use super::{keying::Asked, keys::AgentKey};
+use super::{facts::SELF_SERVICE, keying::Asked, keys::AgentKey};
 use crate::{
     factor::ssh_key::{self, SignatureGuess},
     host,
     ssh::{
         agent::{Agent, AgentError},
-        key::Signed,
+        key::{PublicKey, Signed},
         sshsig::Purpose,
     },
-    store::PersonKey,
+    store::{Kind, PersonKey},
 };
+
+/// How long an enrollment waits for a touch.
+const ENROLLING: Duration = Duration::from_secs(20);
 
 /// What is asked.
 pub(super) struct Question {
@@ -36,50 +44,31 @@ pub(super) async fn ask(socket: OwnedFd, question: Question) -> Asked {
     let Some(user) = &question.user else {
         return Asked::nothing("No key can be asked.", "nobody is asked for");
     };
-    if !is_theirs(&socket, user.uid) {
-        return no_connection(AgentTrouble::Foreign);
-    }
-    let agent = match Agent::over(socket) {
-        Ok(agent) => agent,
-        Err(error) => return failed(&AgentError::Gone(error)),
-    };
-    let held = match agent.keys().await {
-        Ok(held) => held,
-        Err(error) => return failed(&error),
+    let (agent, held) = match reach(socket, user.uid).await {
+        Ok(reached) => reached,
+        Err(trouble) => return trouble.into(),
     };
     let mut refused = None;
-    for key in question
-        .keys
-        .iter()
-        .filter(|key| held.iter().any(|blob| blob == key.key.blob()))
-    {
-        let mut nonce = [0; 32];
-        if getrandom::fill(&mut nonce).is_err() {
-            return Asked::nothing("No key can be asked.", "the kernel gave no random bytes");
+    for key in &question.keys {
+        if !held.iter().any(|blob| blob == key.key.blob()) {
+            continue;
         }
-        let purpose = Purpose {
-            nonce,
-            host: host::identity(),
-            user: user.name.clone(),
-            service: question.service.clone(),
+        let signing = Signing {
+            agent: &agent,
+            user: &user.name,
+            service: &question.service,
+            until: question.until,
         };
-        let message = purpose.envelope();
-        let signing = agent.sign(
-            key.key.blob(),
-            &message,
-            key.key.request_flags(),
-            question.until.into(),
-        );
-        match signing.await {
-            Ok(signature) => return weigh(key, &message, &signature, question.user_verified),
-            Err(AgentError::Refused) => refused = Some(&key.name),
-            Err(AgentError::Silent) => {
+        match signing.of(&key.key).await {
+            Ok(signed) => return weigh(key, signed, question.user_verified),
+            Err(Trouble::Agent(AgentError::Refused)) => refused = Some(&key.name),
+            Err(Trouble::Agent(AgentError::Silent)) => {
                 return Asked::nothing(
                     format!("Your ssh key \"{}\" was not touched in time.", key.name),
                     "no signature in time",
                 );
             }
-            Err(error) => return failed(&error),
+            Err(trouble) => return trouble.into(),
         }
     }
     match refused {
@@ -94,19 +83,18 @@ pub(super) async fn ask(socket: OwnedFd, question: Question) -> Asked {
     }
 }
 
-/// Looks at a signature.
-fn weigh(key: &AgentKey, message: &[u8], signature: &[u8], user_verified: bool) -> Asked {
+/// Looks at a signature; `None`: it does not verify.
+fn weigh(key: &AgentKey, signed: Option<Signed>, user_verified: bool) -> Asked {
     let kind = key.key.kind();
     let wrong = |detail| Asked::Signed {
         guess: SignatureGuess::wrong(),
         evidence: kind.into(),
         detail: Some(detail),
     };
-    let Some(signed) = key.key.verify(message, signature) else {
+    let Some(signed) = signed else {
         return wrong("a signature that does not verify");
     };
-    let Signed { authenticator } = signed;
-    if authenticator.is_some_and(|says| !says.user_present) {
+    if !was_touched(signed) {
         return wrong("a signature without a touch");
     }
     let evidence = ssh_key::through_agent(kind, signed);
@@ -127,29 +115,141 @@ fn weigh(key: &AgentKey, message: &[u8], signature: &[u8], user_verified: bool) 
     }
 }
 
-/// Whether this is a connection to a socket on which the person listens, by the kernel's word.
-fn is_theirs(socket: &OwnedFd, uid: u32) -> bool {
-    let stream = getsockopt(socket, sockopt::SockType).is_ok_and(|kind| kind == SockType::Stream);
-    let unix = nix::sys::socket::getsockname::<nix::sys::socket::SockaddrStorage>(
-        std::os::fd::AsRawFd::as_raw_fd(socket),
-    )
-    .ok()
-    .and_then(|address| nix::sys::socket::SockaddrLike::family(&address))
-        == Some(AddressFamily::Unix);
-    stream
-        && unix
-        && getsockopt(socket, sockopt::PeerCredentials).is_ok_and(|peer| peer.uid() == uid)
+/// Nobody can touch a plain key.
+fn was_touched(signed: Signed) -> bool {
+    signed.authenticator.is_none_or(|says| says.user_present)
 }
 
-fn failed(error: &AgentError) -> Asked {
-    let told = match error {
-        AgentError::Silent => "Your SSH agent does not answer.",
-        AgentError::Refused | AgentError::Broken => {
-            "Your SSH agent gave an answer that makes no sense."
+/// Has a key prove itself for its enrollment by one signature: the wanted one, or the first of this kind that the agent
+/// holds and `known` does not have. An error is a sentence for its owner.
+pub(crate) async fn prove(
+    socket: OwnedFd,
+    owner: &PersonKey,
+    kind: Kind,
+    wanted: Option<PublicKey>,
+    known: &[PublicKey],
+) -> Result<(PublicKey, Signed), String> {
+    let (agent, held) = reach(socket, owner.uid).await.map_err(Trouble::told)?;
+    let is_held = |key: &PublicKey| held.iter().any(|blob| blob == key.blob());
+    let key = match wanted {
+        Some(key) if is_held(&key) => key,
+        Some(key) => {
+            return Err(format!(
+                "your SSH agent does not hold {}; `ssh-add` gives it a key",
+                key.fingerprint()
+            ));
         }
-        AgentError::Gone(_) => "The connection to your SSH agent broke off.",
+        None => {
+            let of_kind = held.iter().filter_map(|blob| PublicKey::read(blob).ok());
+            let mut new = of_kind.filter(|key| key.kind() == kind && !known.contains(key));
+            new.next().ok_or_else(|| {
+                "your SSH agent holds no key of that kind that is not enrolled; `ssh-add -l` shows what it holds"
+                    .to_owned()
+            })?
+        }
     };
-    Asked::nothing(told, error.to_string())
+    let signing = Signing {
+        agent: &agent,
+        user: &owner.name,
+        service: SELF_SERVICE,
+        until: Instant::now() + ENROLLING,
+    };
+    match signing.of(&key).await.map_err(Trouble::told)? {
+        Some(signed) if was_touched(signed) => Ok((key, signed)),
+        Some(_) => Err("the key signed without a touch, which proves nobody's presence; one made without `-O no-touch-required` asks for it".into()),
+        None => Err("the agent's signature does not verify".into()),
+    }
+}
+
+/// A request for signatures.
+struct Signing<'a> {
+    agent: &'a Agent,
+    user: &'a str,
+    service: &'a str,
+    until: Instant,
+}
+
+impl Signing<'_> {
+    /// What a key's signature over a nonce of this moment says; `None` if it does not verify.
+    async fn of(&self, key: &PublicKey) -> Result<Option<Signed>, Trouble> {
+        let mut nonce = [0; 32];
+        getrandom::fill(&mut nonce).map_err(|_| Trouble::NoRandomness)?;
+        let purpose = Purpose {
+            nonce,
+            host: host::identity(),
+            user: self.user.to_owned(),
+            service: self.service.to_owned(),
+        };
+        let message = purpose.envelope();
+        let flags = key.request_flags();
+        let signing = self
+            .agent
+            .sign(key.blob(), &message, flags, self.until.into());
+        let signature = signing.await.map_err(Trouble::Agent)?;
+        Ok(key.verify(&message, &signature))
+    }
+}
+
+/// Why nothing was asked, or nothing came.
+#[derive(Debug)]
+enum Trouble {
+    Foreign,
+    NoRandomness,
+    Agent(AgentError),
+}
+
+impl Trouble {
+    /// For the person, as part of a sentence.
+    fn told(self) -> String {
+        match self {
+            Self::Foreign => "SSH_AUTH_SOCK names an SSH agent of somebody else",
+            Self::NoRandomness => "the kernel gives no random bytes",
+            Self::Agent(AgentError::Refused) => {
+                "your SSH agent did not sign: is the key plugged in?"
+            }
+            Self::Agent(AgentError::Silent) => "your SSH agent did not answer in time",
+            Self::Agent(AgentError::Broken) => "your SSH agent gave an answer that makes no sense",
+            Self::Agent(AgentError::Gone(_)) => "the connection to your SSH agent broke off",
+        }
+        .to_owned()
+    }
+}
+
+impl From<Trouble> for Asked {
+    fn from(trouble: Trouble) -> Self {
+        let why = match &trouble {
+            Trouble::Agent(error) => error.to_string(),
+            Trouble::Foreign => "the agent is not the person's".to_owned(),
+            Trouble::NoRandomness => "the kernel gave no random bytes".to_owned(),
+        };
+        let mut told = trouble.told();
+        if let Some(first) = told.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        told.push('.');
+        Self::nothing(told, why)
+    }
+}
+
+/// The agent behind a socket of this person's, and the keys that it says it holds.
+async fn reach(socket: OwnedFd, uid: u32) -> Result<(Agent, Vec<Vec<u8>>), Trouble> {
+    if !is_theirs(&socket, uid) {
+        return Err(Trouble::Foreign);
+    }
+    let agent = Agent::over(socket).map_err(|error| Trouble::Agent(AgentError::Gone(error)))?;
+    let held = agent.keys().await.map_err(Trouble::Agent)?;
+    Ok((agent, held))
+}
+
+/// Whether this is a connection to a socket on which the person listens, by the kernel's word.
+fn is_theirs(socket: &OwnedFd, uid: u32) -> bool {
+    let is_stream =
+        getsockopt(socket, sockopt::SockType).is_ok_and(|kind| kind == SockType::Stream);
+    let address = getsockname::<SockaddrStorage>(socket.as_raw_fd());
+    let is_unix = address.is_ok_and(|address| address.family() == Some(AddressFamily::Unix));
+    let is_theirs =
+        getsockopt(socket, sockopt::PeerCredentials).is_ok_and(|peer| peer.uid() == uid);
+    is_stream && is_unix && is_theirs
 }
 
 /// Why the module has no connection to the agent.

@@ -6,7 +6,7 @@
 //! Nothing here knows D-Bus.
 
 mod answering;
-mod asking_agent;
+pub(crate) mod asking_agent;
 pub mod dialogue;
 pub mod enrolling;
 pub mod facts;

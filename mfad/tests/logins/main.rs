@@ -2,13 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
+mod agent;
 mod by_key;
 mod demands;
 mod dialogues;
 mod guessing;
+mod own_keys;
 mod phases;
 mod remembered;
 mod rotation;
+#[path = "../ssh_agent/signer.rs"]
+mod signer;
 mod step_up;
 mod support;
 mod switching;

@@ -1,9 +1,12 @@
 //! What can be said of a factor that is to be enrolled, and what does not go together. It enrolls nothing.
 
+use std::path::PathBuf;
+
 use clap::{ArgAction, Args, ValueEnum};
 use mfad_protocol::EnrollmentOptions;
 
 use crate::failure::Failure;
+use crate::ssh_agent;
 
 /// What to enroll, and how to show it.
 #[derive(Debug, Args)]
@@ -23,6 +26,15 @@ pub struct EnrollArgs {
     /// Seconds between two codes, 15 to 120 (totp)
     #[arg(long, value_parser = clap::value_parser!(u32).range(15..=120))]
     pub period: Option<u32>,
+    /// Public key to enroll, as in `~/.ssh/id_ed25519_sk.pub` (ssh-sk, ssh-agent)
+    #[arg(long, value_name = "FILE.pub")]
+    pub file: Option<PathBuf>,
+    /// The key that this ssh session was opened with, where sshd exposes it (ssh-sk, ssh-agent)
+    #[arg(long, action = ArgAction::SetTrue, conflicts_with = "file")]
+    pub session: bool,
+    /// The first key in your SSH agent that is not enrolled; as without --file and --session (ssh-sk, ssh-agent)
+    #[arg(long, action = ArgAction::SetTrue, conflicts_with_all = ["file", "session"])]
+    pub agent: bool,
     /// No QR code: only the secret and its URI
     #[arg(long, action = ArgAction::SetTrue)]
     pub text: bool,
@@ -40,6 +52,9 @@ impl EnrollArgs {
             algorithm: None,
             digits: None,
             period: None,
+            file: None,
+            session: false,
+            agent: false,
             text: false,
             invert: false,
         }
@@ -50,16 +65,29 @@ impl EnrollArgs {
         if self.period.is_some() && self.kind != Kind::Totp {
             return Err(Failure::Usage("--period is for totp only.".to_owned()));
         }
-        if self.kind == Kind::BackupCodes && (self.algorithm.is_some() || self.digits.is_some()) {
+        let is_code = matches!(self.kind, Kind::Totp | Kind::Hotp);
+        if !is_code && (self.algorithm.is_some() || self.digits.is_some()) {
             return Err(Failure::Usage(
                 "--algorithm and --digits are for totp and hotp only.".to_owned(),
             ));
         }
+        let names_key = self.file.is_some() || self.session || self.agent;
+        if names_key && !self.kind.is_ssh_key() {
+            return Err(Failure::Usage(
+                "--file, --session and --agent are for ssh-sk and ssh-agent only.".to_owned(),
+            ));
+        }
+        let key = match &self.file {
+            Some(path) => Some(ssh_agent::key_in(path)?),
+            None if self.session => Some(ssh_agent::key_of_session(self.kind == Kind::SshSk)?),
+            None => None,
+        };
         Ok(EnrollmentOptions {
             name: self.name.clone(),
             algorithm: self.algorithm.map(|algorithm| algorithm.word().to_owned()),
             digits: self.digits,
             period: self.period,
+            key,
         })
     }
 }
@@ -73,6 +101,10 @@ pub enum Kind {
     Hotp,
     /// Ten codes on paper, each good for one login
     BackupCodes,
+    /// An SSH key that a security key keeps, touched at your desk
+    SshSk,
+    /// Another key in your SSH agent; it counts only where the policy names it
+    SshAgent,
 }
 
 impl Kind {
@@ -82,7 +114,14 @@ impl Kind {
             Self::Totp => "totp",
             Self::Hotp => "hotp",
             Self::BackupCodes => "backup-codes",
+            Self::SshSk => "ssh-sk",
+            Self::SshAgent => "ssh-agent",
         }
+    }
+
+    /// Whether it is a key that an SSH agent asks.
+    pub const fn is_ssh_key(self) -> bool {
+        matches!(self, Self::SshSk | Self::SshAgent)
     }
 }
 
@@ -131,6 +170,10 @@ mod tests {
             &["hotp", "--period", "30"][..],
             &["backup-codes", "--digits", "8"],
             &["backup-codes", "--algorithm", "SHA1"],
+            &["ssh-sk", "--digits", "6"],
+            &["totp", "--agent"],
+            &["hotp", "--file", "key.pub"],
+            &["ssh-sk", "--file", "/nonexistent/key.pub"],
         ] {
             assert_eq!(enroll(line).unwrap_err().exit_code(), 2, "{line:?}");
         }

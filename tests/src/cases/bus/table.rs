@@ -197,6 +197,12 @@ pub(super) const ROWS: &[Row] = &[
         [NotFound; 5],
     ),
     managed(
+        "Enrollment.ConfirmKey",
+        "carol's offer, and no agent",
+        r#"["OFFER", []]"#,
+        [NotFound; 5],
+    ),
+    managed(
         "Enrollment.Cancel",
         "carol's offer: no effect, and no word about it",
         r#"["OFFER"]"#,

@@ -1,0 +1,435 @@
+//! Step-up through the person's SSH agent: what is offered, what is granted, and that every failure is over soon, says what it
+//! was, and leads to the other factors.
+
+use std::{
+    os::{fd::OwnedFd, unix::net::UnixStream},
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
+
+use mfad::{
+    session::Caller,
+    ssh::sshsig::Purpose,
+    store::{Kind, Person},
+};
+use mfad_protocol::{Context, EnrollmentOptions, State, Step};
+
+use crate::{
+    signer::{Manner, SoftKey, TOUCHED, VERIFIED, serve},
+    support::{ALICE, Bench, Phone, START, root, sudo},
+};
+
+const ANY: &str = "[[rule]]\nname = \"all\"\nwhen = {}\nrequire = \"any\"\n";
+
+fn requiring(requirement: &str) -> String {
+    format!("[[rule]]\nname = \"all\"\nwhen = {{}}\nrequire = {requirement}\n")
+}
+
+fn at_sudo() -> Context {
+    Context {
+        agent: Some(true),
+        ..sudo(owner().0, owner().1)
+    }
+}
+
+/// Whose agents these are: root, which has none, stands in for somebody; anybody else is themselves.
+pub(crate) fn owner() -> (&'static str, u32) {
+    static OWNER: LazyLock<(String, u32)> = LazyLock::new(|| {
+        let uid = nix::unistd::getuid();
+        if uid.is_root() {
+            (ALICE.0.to_owned(), ALICE.1)
+        } else {
+            let account = nix::unistd::User::from_uid(uid).unwrap().unwrap();
+            (account.name, uid.as_raw())
+        }
+    });
+    (&OWNER.0, OWNER.1)
+}
+
+/// The two ends of a connection on which this uid listens, by the kernel's word: credentials are a thread's own, if the
+/// kernel is asked and not libc.
+pub(crate) fn pair_of(uid: u32) -> (UnixStream, UnixStream) {
+    let thread = std::thread::spawn(move || {
+        if nix::unistd::getuid().as_raw() != uid {
+            // SAFETY: a plain system call; it changes the ids of this thread alone, which makes a socket and ends.
+            let changed = unsafe { libc::syscall(libc::SYS_setresuid, u32::MAX, uid, u32::MAX) };
+            assert!(changed == 0, "only root's tests can be somebody else");
+        }
+        UnixStream::pair().unwrap()
+    });
+    thread.join().unwrap()
+}
+
+async fn enroll_key(bench: &Bench, key: &SoftKey, kind: &str, name: &str) {
+    let options = EnrollmentOptions {
+        key: Some(key.line()),
+        name: Some(name.into()),
+        ..EnrollmentOptions::default()
+    };
+    let administrator = root(0);
+    let enrolled = bench
+        .engine
+        .enroll_user(&administrator, owner().0, kind, options);
+    enrolled.await.unwrap();
+}
+
+async fn person(bench: &Bench) -> Person {
+    let found = bench.engine.store.find_person("local", owner().0).await;
+    found.unwrap().unwrap()
+}
+
+fn prompt(step: &Step) -> &str {
+    assert_eq!(step.messages.len(), 1, "{step:?}");
+    &step.messages[0].text
+}
+
+/// A dialogue at its first prompt.
+struct Dialogue<'b> {
+    bench: &'b Bench,
+    caller: Caller,
+    session: String,
+    step: Step,
+}
+
+impl<'b> Dialogue<'b> {
+    async fn begin(bench: &'b Bench, context: Context) -> Self {
+        let caller = root(7);
+        let (session, step) = bench.engine.begin(&caller, context, None).await;
+        Self {
+            bench,
+            caller,
+            session,
+            step,
+        }
+    }
+
+    async fn respond(&mut self, answers: &[&str], descriptor: Option<OwnedFd>) {
+        let answers = answers
+            .iter()
+            .map(|text| text.as_bytes().to_vec())
+            .collect();
+        self.step = self
+            .bench
+            .engine
+            .respond_with(&self.caller, &self.session, answers, descriptor)
+            .await;
+    }
+
+    /// Presses Enter, connects to an agent of that manner, and waits for what comes of it.
+    async fn enter(&mut self, uid: u32, keys: Vec<SoftKey>, manner: Manner) {
+        self.respond(&[""], None).await;
+        assert_eq!(
+            (self.step.state, self.step.wants_fd),
+            (State::Wait, Some(true))
+        );
+        let (ours, theirs) = pair_of(uid);
+        serve(theirs, keys, manner);
+        self.respond(&[], Some(ours.into())).await;
+        while self.step.state == State::Wait {
+            assert_eq!(self.step.retry_after_ms, Some(0));
+            self.respond(&[], None).await;
+        }
+    }
+
+    async fn code(&mut self, phone: &Phone) -> State {
+        self.respond(&[&phone.code(START)], None).await;
+        self.step.state
+    }
+}
+
+fn touched(counter: u32) -> Manner {
+    Manner::Signs {
+        flags: TOUCHED,
+        counter,
+    }
+}
+
+#[tokio::test]
+async fn a_touch_grants_and_its_counter_is_kept() {
+    let bench = Bench::with_policy(ANY);
+    enroll_key(&bench, &SoftKey::sk(1), "ssh-sk", "blue").await;
+    let mut dialogue = Dialogue::begin(&bench, at_sudo()).await;
+    assert_eq!(
+        prompt(&dialogue.step),
+        "Press Enter and touch your ssh key \"blue\": "
+    );
+    dialogue
+        .enter(owner().1, vec![SoftKey::sk(2), SoftKey::sk(1)], touched(9))
+        .await;
+    assert_eq!(dialogue.step.state, State::Granted);
+    assert!(dialogue.step.grant.is_some());
+    let key = &person(&bench).await.credentials[0];
+    assert_eq!(
+        (key.kind, key.moving, key.last_used),
+        (Kind::SshSk, 9, Some(START))
+    );
+}
+
+#[tokio::test]
+async fn a_code_may_be_typed_in_its_place() {
+    let bench = Bench::with_policy(ANY);
+    let phone = bench.enroll(owner().0).await;
+    enroll_key(&bench, &SoftKey::sk(1), "ssh-sk", "blue").await;
+    let mut dialogue = Dialogue::begin(&bench, at_sudo()).await;
+    assert_eq!(
+        prompt(&dialogue.step),
+        "Press Enter and touch your ssh key \"blue\", or Verification code: "
+    );
+    assert_eq!(dialogue.code(&phone).await, State::Granted);
+}
+
+#[tokio::test]
+async fn it_is_offered_in_the_owner_s_own_session_alone() {
+    let bench = Bench::with_policy(ANY);
+    bench.enroll(owner().0).await;
+    enroll_key(&bench, &SoftKey::sk(1), "ssh-sk", "blue").await;
+    let elsewhere = [
+        Context {
+            agent: None,
+            ..at_sudo()
+        },
+        Context {
+            real_uid: Some(0),
+            ..at_sudo()
+        },
+        Context {
+            real_uid: Some(4711),
+            ..at_sudo()
+        },
+        Context {
+            rhost: Some("192.0.2.10".into()),
+            ..at_sudo()
+        },
+        Context {
+            decoy: Some(true),
+            ..at_sudo()
+        },
+        Context {
+            agent: Some(true),
+            ..crate::support::ssh(owner().0)
+        },
+    ];
+    for context in elsewhere {
+        let mut dialogue = Dialogue::begin(&bench, context.clone()).await;
+        assert_eq!(prompt(&dialogue.step), "Verification code: ", "{context:?}");
+        dialogue.respond(&[""], None).await;
+        assert_eq!(dialogue.step.state, State::Denied);
+    }
+}
+
+#[tokio::test]
+async fn a_plain_key_counts_only_where_the_policy_names_it() {
+    for (policy, offered) in [
+        (ANY.to_owned(), false),
+        (requiring("{ any = [\"totp\", \"ssh-sk\"] }"), false),
+        (requiring("{ any = [\"totp\", \"ssh-agent\"] }"), true),
+    ] {
+        let bench = Bench::with_policy(&policy);
+        bench.enroll(owner().0).await;
+        enroll_key(&bench, &SoftKey::plain(1), "ssh-agent", "laptop").await;
+        let mut dialogue = Dialogue::begin(&bench, at_sudo()).await;
+        if !offered {
+            assert_eq!(prompt(&dialogue.step), "Verification code: ");
+            continue;
+        }
+        assert_eq!(
+            prompt(&dialogue.step),
+            "Press Enter to use your ssh key \"laptop\", or Verification code: "
+        );
+        dialogue
+            .enter(owner().1, vec![SoftKey::plain(1)], touched(0))
+            .await;
+        assert_eq!(dialogue.step.state, State::Granted);
+    }
+}
+
+#[tokio::test]
+async fn where_phishing_must_be_withstood_no_agent_is_asked() {
+    let bench = Bench::with_policy(&requiring("{ phishing-resistant = true }"));
+    enroll_key(&bench, &SoftKey::sk(1), "ssh-sk", "blue").await;
+    let dialogue = Dialogue::begin(&bench, at_sudo()).await;
+    assert_eq!(prompt(&dialogue.step), "Verification code: ");
+}
+
+#[tokio::test]
+async fn a_key_that_must_know_its_user_says_so_in_its_signature() {
+    let bench = Bench::with_policy(&requiring("{ user-verified = true }"));
+    enroll_key(&bench, &SoftKey::sk(1), "ssh-sk", "blue").await;
+    let mut dialogue = Dialogue::begin(&bench, at_sudo()).await;
+    dialogue
+        .enter(owner().1, vec![SoftKey::sk(1)], touched(1))
+        .await;
+    assert_eq!(dialogue.step.state, State::Continue);
+    assert!(prompt(&dialogue.step).contains("did not ask for its PIN or finger"));
+    let verified = Manner::Signs {
+        flags: TOUCHED | VERIFIED,
+        counter: 2,
+    };
+    dialogue
+        .enter(owner().1, vec![SoftKey::sk(1)], verified)
+        .await;
+    assert_eq!(dialogue.step.state, State::Granted);
+}
+
+#[tokio::test]
+async fn a_counter_that_goes_back_is_refused() {
+    let bench = Bench::with_policy(ANY);
+    enroll_key(&bench, &SoftKey::sk_ecdsa(), "ssh-sk", "red").await;
+    let key = SoftKey::sk(1);
+    enroll_key(&bench, &key, "ssh-sk", "blue").await;
+    for (counter, expected) in [
+        (9, State::Granted),
+        (9, State::Denied),
+        (8, State::Denied),
+        (10, State::Granted),
+    ] {
+        let mut dialogue = Dialogue::begin(&bench, at_sudo()).await;
+        dialogue
+            .enter(owner().1, vec![SoftKey::sk(1)], touched(counter))
+            .await;
+        assert_eq!(dialogue.step.state, expected, "{counter}");
+    }
+}
+
+/// What a hostile or broken agent brings: over within 5 s, nothing granted, and the code still opens, unless a signature was
+/// wrong, which uses up the dialogue's one try.
+#[tokio::test]
+async fn no_hostile_agent_gets_in_or_holds_anybody_up() {
+    let old = SoftKey::sk(1).sign(
+        &Purpose {
+            nonce: [0; 32],
+            host: [0; 16],
+            user: owner().0.into(),
+            service: "sudo".into(),
+        }
+        .envelope(),
+        TOUCHED,
+        100,
+    );
+    let untouched = Manner::Signs {
+        flags: 0,
+        counter: 100,
+    };
+    let manners = [
+        ("replay", Manner::Replays(old), None),
+        (
+            "another key",
+            Manner::SignsWith(Box::new(SoftKey::sk(9))),
+            None,
+        ),
+        ("no touch", untouched, None),
+        ("refusal", Manner::Refuses, Some("is it plugged in?")),
+        ("4 GiB", Manner::Huge, Some("makes no sense")),
+        ("endless", Manner::Endless, Some("makes no sense")),
+        ("trickle", Manner::Trickles, Some("not touched in time")),
+        ("hang up", Manner::Leaves, Some("broke off")),
+        ("list", Manner::ListsWhatIsNotThere, Some("makes no sense")),
+        ("silence", Manner::Silent, Some("did not answer in time")),
+    ];
+    for (name, manner, sentence) in manners {
+        let bench = Bench::with_policy(ANY);
+        let phone = bench.enroll(owner().0).await;
+        enroll_key(&bench, &SoftKey::sk(1), "ssh-sk", "blue").await;
+        let mut dialogue = Dialogue::begin(&bench, at_sudo()).await;
+        let begun = Instant::now();
+        dialogue
+            .enter(owner().1, vec![SoftKey::sk(1)], manner)
+            .await;
+        let took = begun.elapsed();
+        assert!(took < Duration::from_secs(5), "{name}: {took:?}");
+        match sentence {
+            None => assert_eq!(dialogue.step.state, State::Denied, "{name}"),
+            Some(sentence) => {
+                let text = prompt(&dialogue.step).to_owned();
+                assert!(text.contains(sentence), "{name}: {text}");
+                assert!(text.ends_with(", or Verification code: "), "{name}: {text}");
+                assert_eq!(dialogue.code(&phone).await, State::Granted, "{name}");
+            }
+        }
+        println!("{name}: over after {} ms", took.as_millis());
+    }
+}
+
+#[tokio::test]
+async fn an_agent_of_somebody_else_is_not_spoken_with() {
+    let bench = Bench::with_policy(ANY);
+    enroll_key(&bench, &SoftKey::sk(1), "ssh-sk", "blue").await;
+    let others: &[u32] = if nix::unistd::getuid().is_root() {
+        &[0, 2]
+    } else {
+        // Others cannot be made out of nobody's rights; the descriptor below is no agent's either.
+        &[]
+    };
+    for uid in others {
+        let mut dialogue = Dialogue::begin(&bench, at_sudo()).await;
+        dialogue.enter(*uid, vec![SoftKey::sk(1)], touched(1)).await;
+        assert!(
+            prompt(&dialogue.step)
+                .starts_with("SSH_AUTH_SOCK names an SSH agent of somebody else.")
+        );
+    }
+    let mut dialogue = Dialogue::begin(&bench, at_sudo()).await;
+    dialogue.respond(&[""], None).await;
+    let null = std::fs::File::open("/dev/null").unwrap();
+    dialogue.respond(&[], Some(null.into())).await;
+    assert!(prompt(&dialogue.step).starts_with("SSH_AUTH_SOCK names"));
+}
+
+#[tokio::test]
+async fn what_the_module_met_instead_of_an_agent_is_said() {
+    let bench = Bench::with_policy(ANY);
+    let phone = bench.enroll(owner().0).await;
+    enroll_key(&bench, &SoftKey::sk(1), "ssh-sk", "blue").await;
+    let mut dialogue = Dialogue::begin(&bench, at_sudo()).await;
+    for (word, sentence) in [
+        ("stale", "is gone. In tmux or screen"),
+        ("denied", "that you may not use"),
+        ("foreign", "of somebody else"),
+        ("unset", "names no SSH agent"),
+        ("what", "does not answer"),
+    ] {
+        dialogue.respond(&[""], None).await;
+        dialogue.respond(&[word], None).await;
+        let text = prompt(&dialogue.step);
+        assert!(text.contains(sentence), "{word}: {text}");
+    }
+    assert_eq!(dialogue.code(&phone).await, State::Granted);
+}
+
+#[tokio::test]
+async fn keys_are_not_asked_for_ever() {
+    let bench = Bench::with_policy(ANY);
+    let phone = bench.enroll(owner().0).await;
+    enroll_key(&bench, &SoftKey::sk(1), "ssh-sk", "blue").await;
+    let mut dialogue = Dialogue::begin(&bench, at_sudo()).await;
+    for _ in 0..8 {
+        dialogue.respond(&[""], None).await;
+        assert_eq!(dialogue.step.state, State::Wait);
+        dialogue.respond(&["stale"], None).await;
+        assert_eq!(dialogue.step.state, State::Continue);
+    }
+    assert_eq!(dialogue.code(&phone).await, State::Granted);
+    let mut dialogue = Dialogue::begin(&bench, at_sudo()).await;
+    for _ in 0..8 {
+        dialogue.respond(&[""], None).await;
+        dialogue.respond(&["stale"], None).await;
+    }
+    dialogue.respond(&[""], None).await;
+    assert_eq!(dialogue.step.state, State::Denied);
+}
+
+#[tokio::test]
+async fn two_factors_may_be_a_key_and_a_code() {
+    let bench = Bench::with_policy(&requiring("{ any = [\"ssh-sk\", \"totp\"], count = 2 }"));
+    let phone = bench.enroll(owner().0).await;
+    enroll_key(&bench, &SoftKey::sk(1), "ssh-sk", "blue").await;
+    let mut dialogue = Dialogue::begin(&bench, at_sudo()).await;
+    dialogue
+        .enter(owner().1, vec![SoftKey::sk(1)], touched(1))
+        .await;
+    assert_eq!(
+        prompt(&dialogue.step),
+        "One more, of another kind. Verification code: "
+    );
+    assert_eq!(dialogue.code(&phone).await, State::Granted);
+}
