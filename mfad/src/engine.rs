@@ -19,7 +19,7 @@ use crate::{
     logind::{Nowhere, Sessions},
     management::Offers,
     people::People,
-    session::{enrolling::Shown, grant::Grants, logins::Running, registry::Registry},
+    session::{enrolling::Shown, grant::Grants, registry::Registry, running::Running},
     store::{
         Answer, CredentialId, Kind, PersonKey, Store, StoreError,
         seal::{Identity, Keyring},

@@ -1,6 +1,7 @@
 //! An answer's way: sorted by form, judged by the store in one durable transaction, and turned into the next step.
 
 use std::{
+    fmt,
     os::fd::OwnedFd,
     time::{Duration, Instant},
 };
@@ -12,8 +13,9 @@ use super::{
     Caller,
     dialogue::{Dialogue, Heard, Next},
     grant::Earned,
-    logins::{Running, Stage, visible},
+    logins::visible,
     remembering,
+    running::{Running, Stage},
     verdict::Play,
 };
 use crate::{
@@ -39,6 +41,25 @@ const REFUSAL: Duration = Duration::from_millis(100);
 pub(super) enum Failure {
     Store(StoreError),
     Busy,
+}
+
+impl Failure {
+    /// Being busy is no excuse: whoever can keep the daemon busy must not reach what `unreachable=ignore` lets through.
+    pub(super) const fn state(&self) -> State {
+        match self {
+            Self::Busy | Self::Store(StoreError::Busy) => State::Denied,
+            Self::Store(_) => State::Unavailable,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(error) => error.fmt(f),
+            Self::Busy => f.write_str("too many backup codes are being checked at once"),
+        }
+    }
 }
 
 impl Engine {
@@ -313,7 +334,7 @@ impl Engine {
     }
 
     /// All is proven. What is left to ask, if the rule allows it, is whether this device shall be remembered.
-    async fn granted(&self, caller: &Caller, running: &mut Running, now: Now) -> Step {
+    pub(super) async fn granted(&self, caller: &Caller, running: &mut Running, now: Now) -> Step {
         let Stage::Code(dialogue) = &running.stage else {
             return Step::of(State::Denied);
         };
@@ -368,24 +389,21 @@ impl Engine {
         }]
     }
 
-    /// An answer that could not be judged. Being busy is no excuse: whoever can keep the daemon busy must not reach
-    /// what `unreachable=ignore` lets through.
-    async fn fail(&self, running: &Running, failure: Failure, now: Now, heard_at: Instant) -> Step {
-        let busy = matches!(failure, Failure::Busy | Failure::Store(StoreError::Busy));
-        self.report(running, failure, now);
-        if busy {
-            return Self::refuse(heard_at).await;
-        }
-        Step::of(State::Unavailable)
-    }
-
-    fn report(&self, running: &Running, failure: Failure, now: Now) {
+    /// An answer that could not be judged.
+    pub(super) async fn fail(
+        &self,
+        running: &Running,
+        failure: Failure,
+        now: Now,
+        heard_at: Instant,
+    ) -> Step {
         let mut record = running.facts.record(now.wall, Event::Alarm, "unavailable");
-        record.detail = Some(match failure {
-            Failure::Store(error) => error.to_string(),
-            Failure::Busy => "too many backup codes are being checked at once".to_owned(),
-        });
+        record.detail = Some(failure.to_string());
         self.trail.send(&record);
+        match failure.state() {
+            State::Denied => Self::refuse(heard_at).await,
+            state => Step::of(state),
+        }
     }
 
     /// Refuses, no sooner than any other refusal.

@@ -16,7 +16,8 @@ use super::{
     facts::Facts,
     grant::{Earned, Proof},
     keys::Keys,
-    logins::{Begun, Running, Stage, visible},
+    logins::{Begun, visible},
+    running::{Running, Stage},
     verdict::Subject,
     weighing::Weighed,
 };

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use super::{
     Caller, asking_agent,
     dialogue::Dialogue,
-    logins::{Running, Stage},
+    running::{Running, Stage},
 };
 use crate::{
     engine::Engine,

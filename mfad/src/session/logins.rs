@@ -1,8 +1,7 @@
-//! Runs logins: from a context to the first step, and from each answer to the next one.
+//! Runs logins: from a context to the first step. What follows from an answer is in `answering`.
 
 use std::{
     os::fd::OwnedFd,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -11,107 +10,22 @@ use mfad_protocol::{Context, Hook, Message, PendingReference, State, Step, Style
 use super::{
     Caller,
     dialogue::Dialogue,
-    enrolling::Enrolling,
     facts::{Facts, Unservable},
     grant::{Claim, Earned, Grant, Proof},
-    keying::{Keying, MOST_ASKED},
+    keying::MOST_ASKED,
     keys::Keys,
-    scene::Scene,
+    login_key,
+    running::{Running, Stage},
     verdict::{Course, Play, Reminder, Subject, course},
     weighing::Weighed,
 };
 use crate::{
     audit::{Event, Record},
     clock::Now,
-    config::Loaded,
     engine::Engine,
-    factor::{
-        Evidence,
-        otp::{Generator, identity},
-    },
-    store::{Attempt, Kind, Login, NewDevice, PersonId, PersonKey, Standing},
-    throttle::Class,
+    factor::otp::{Generator, identity},
+    store::{Kind, Standing},
 };
-
-/// A login waiting for an answer.
-#[derive(Debug)]
-pub struct Running {
-    pub(super) facts: Facts,
-    /// Whose credentials may answer; `None` for a decoy or a formality.
-    pub(super) person: Option<(PersonId, PersonKey)>,
-    /// Failed attempts since that person's last completed login.
-    pub(super) failures_before: u32,
-    /// What is known of it besides its facts.
-    pub(super) scene: Scene,
-    /// A device that may be remembered once all is proven.
-    pub(super) offer: Option<NewDevice>,
-    pub(super) stage: Stage,
-    /// What may answer besides a code.
-    pub(super) keys: Keys,
-    /// How often keys may still be asked.
-    pub(super) asks_left: u8,
-    /// When the dialogue is over.
-    pub(super) until: Instant,
-    /// The policy it began with.
-    pub(super) loaded: Arc<Loaded>,
-    /// The rule that decided.
-    pub(super) rule: Option<String>,
-}
-
-/// What the answer is for.
-#[derive(Debug)]
-pub(super) enum Stage {
-    /// A code.
-    Code(Dialogue),
-    /// A key's signature, while it is waited for.
-    Key(Box<Keying>),
-    /// The first code of a factor being enrolled.
-    Enroll(Enrolling),
-    /// Whether the device shall be remembered. All is proven.
-    Remember(Box<Proof>),
-}
-
-impl Running {
-    /// The prompt of this dialogue.
-    pub(super) fn prompt(&self, dialogue: &Dialogue) -> String {
-        let text = &self.loaded.settings.prompt.text;
-        self.keys.prompt(&dialogue.allowed, text)
-    }
-
-    /// One attempt of this login's, for the store to judge.
-    pub(super) fn attempt(&self, dialogue: &Dialogue, class: Class, now: Now) -> Attempt {
-        let mut record = self.facts.record(now.wall, Event::Authentication, "");
-        record.rule.clone_from(&self.rule);
-        if let Play::Decoy(why) = dialogue.play {
-            record.detail = Some(why.to_owned());
-        }
-        Attempt {
-            person: self.person.as_ref().map(|(id, _)| *id),
-            class,
-            place: self.facts.place,
-            now,
-            completes: dialogue.is_last(),
-            record,
-        }
-    }
-
-    /// What has been proven with this.
-    pub(super) fn proof(&self, evidence: Vec<Evidence>, now: Now) -> Option<Proof> {
-        let (person, key) = self.person.as_ref()?;
-        Some(Proof {
-            login: Login {
-                circumstances: self.scene.circumstances,
-                ..Login::proven(*person, self.facts.place, now)
-            },
-            uid: Some(key.uid),
-            failures: self.failures_before,
-            enrollment: None,
-            evidence,
-            remember: None,
-            new_device: self.scene.is_first_of_its_device(),
-        })
-    }
-}
 
 /// A step, with the id of the dialogue if it goes on.
 pub type Begun = (String, Step);
@@ -206,11 +120,12 @@ impl Engine {
                 let tries = weighed.loaded.settings.prompt.tries;
                 let dialogue = Dialogue::new(play, allowed, count, tries);
                 self.ask_for_a_code(caller, facts, weighed, dialogue, now)
+                    .await
             }
         }
     }
 
-    fn ask_for_a_code(
+    async fn ask_for_a_code(
         &self,
         caller: &Caller,
         facts: Facts,
@@ -224,6 +139,10 @@ impl Engine {
             Play::Earnest => Keys::of(&facts, &weighed.subject, &self.keyring),
             Play::Decoy(_) | Play::Formality => Keys::default(),
         };
+        let login_key = match dialogue.play {
+            Play::Earnest => login_key::of(&facts, &weighed.subject, &self.keyring),
+            Play::Decoy(_) | Play::Formality => None,
+        };
         let until = Instant::now() + weighed.loaded.settings.session.dialogue;
         let (person, failures_before) = match (weighed.subject, &dialogue.play) {
             (Subject::Enrolled(_, person), Play::Earnest) => {
@@ -231,7 +150,7 @@ impl Engine {
             }
             _ => (None, 0),
         };
-        let running = Running {
+        let mut running = Running {
             facts,
             person,
             failures_before,
@@ -244,6 +163,17 @@ impl Engine {
             loaded: weighed.loaded,
             rule: weighed.decision.rule,
         };
+        if let Some(credential) = login_key
+            && let Some(step) = self
+                .count_login_key(caller, &mut running, credential, now)
+                .await
+        {
+            return if step.state.is_final() {
+                (String::new(), step)
+            } else {
+                self.open(caller, running, step.messages)
+            };
+        }
         let prompt = match &running.stage {
             Stage::Code(dialogue) => running.prompt(dialogue),
             Stage::Key(_) | Stage::Enroll(_) | Stage::Remember(_) => String::new(),

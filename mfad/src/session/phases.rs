@@ -9,6 +9,7 @@ use super::{
     Caller,
     facts::Facts,
     grant::{Claim, Earned, Grant, Proof},
+    login_key,
     logins::reminder,
     reliance::Relied,
     scene::Scene,
@@ -95,7 +96,7 @@ impl Engine {
 
     /// What a completed login leaves in the store. Queued now, and written soon: losing it costs a trusted source and a
     /// line of history, never safety.
-    fn leave_behind(&self, login: Login, now: Now) {
+    pub(super) fn leave_behind(&self, login: Login, now: Now) {
         drop(self.store.record_login(Login { now, ..login }));
     }
 
@@ -129,7 +130,7 @@ impl Engine {
 
     /// Notes a proof for the login session that the host program is in, if it is its person's own. Nothing is noted for
     /// an unknown one: whoever proved it is asked again.
-    async fn note_proof(
+    pub(super) async fn note_proof(
         &self,
         caller: &Caller,
         facts: &mut Facts,
@@ -214,7 +215,7 @@ impl Engine {
         }
     }
 
-    async fn greet(&self, facts: &Facts, failures: u32, new_device: bool) -> Step {
+    pub(super) async fn greet(&self, facts: &Facts, failures: u32, new_device: bool) -> Step {
         Step {
             messages: self.greeting(facts, failures, new_device).await,
             ..Step::of(State::Granted)
@@ -274,16 +275,26 @@ impl Engine {
         loaded: Arc<Loaded>,
         now: Now,
     ) -> Step {
+        let again = process
+            .as_ref()
+            .and_then(|process| process.try_clone().ok());
         let weighed = match self.weigh(caller, &mut facts, process, loaded, now).await {
             Ok(weighed) => weighed,
             Err(state) => return Step::of(state),
         };
+        if let Some(step) = self
+            .open_by_key(caller, &mut facts, again, &weighed, now)
+            .await
+        {
+            return step;
+        }
         let unenrolled = weighed.loaded.policy.unenrolled();
         let verdict = &weighed.settled.verdict;
         match gate(&weighed.subject, verdict, unenrolled, now.wall) {
             Gate::Shut(_)
                 if facts.awaits_its_key()
-                    && Scene::waits_for_the_key(&facts, &weighed.decision) =>
+                    && (Scene::waits_for_the_key(&facts, &weighed.decision)
+                        || login_key::may_come(&weighed)) =>
             {
                 self.defer(caller, &facts, weighed, now)
             }

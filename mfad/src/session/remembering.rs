@@ -5,7 +5,7 @@ use mfad_protocol::{State, Step};
 use super::{
     Caller,
     grant::Earned,
-    logins::{Running, Stage},
+    running::{Running, Stage},
 };
 use crate::{engine::Engine, store::NewDevice};
 

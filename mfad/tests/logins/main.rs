@@ -7,6 +7,7 @@ mod by_key;
 mod demands;
 mod dialogues;
 mod guessing;
+mod login_key;
 mod own_keys;
 mod phases;
 mod remembered;
