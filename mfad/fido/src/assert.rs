@@ -5,7 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::mpsc::{self, Receiver, Sender},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use ctap_hid_fido2::fidokey::GetAssertionArgsBuilder;
@@ -23,6 +23,8 @@ use crate::{
 
 /// How often it is looked whether a key has come or gone.
 const GLANCE: Duration = Duration::from_millis(200);
+/// How long a key may take to say what it holds.
+const SILENT: Duration = Duration::from_secs(2);
 
 /// Waits for a signature.
 pub(crate) fn assert(watch: &Watch, request: &Assert) -> Outcome {
@@ -69,12 +71,25 @@ type Held = Result<(Key, usize), Trouble>;
 /// What is known of a key that is plugged in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sight {
-    /// A thread is looking at it.
-    Looking,
-    /// It holds nothing that is wanted, or makes no sense.
+    /// A thread is looking at it, since then.
+    Looking(Instant),
+    /// It holds nothing that is wanted.
     Foreign,
+    /// It makes no sense.
+    Broken,
     /// Somebody else talks to it: to be looked at again.
     Busy,
+}
+
+impl Sight {
+    /// Whether it lies, or says nothing for too long.
+    fn makes_no_sense(&self) -> bool {
+        match self {
+            Self::Broken => true,
+            Self::Looking(since) => since.elapsed() > SILENT,
+            Self::Foreign | Self::Busy => false,
+        }
+    }
 }
 
 /// Looks at each key once, in a thread of its own: one that never answers keeps nobody from the others.
@@ -114,7 +129,8 @@ impl<'a> Search<'a> {
     }
 
     fn probe(&mut self, plugged: Plugged) {
-        self.seen.insert(plugged.path.clone(), Sight::Looking);
+        self.seen
+            .insert(plugged.path.clone(), Sight::Looking(Instant::now()));
         let sender = self.sender.clone();
         let wanted = self.wanted.to_vec();
         thread::spawn(move || {
@@ -132,6 +148,9 @@ impl<'a> Search<'a> {
                 Ok((key, wanted)) => return Some(Found { path, key, wanted }),
                 Err(Trouble::Gone) => _ = self.seen.remove(&path),
                 Err(Trouble::Failed(Failure::Busy)) => _ = self.seen.insert(path, Sight::Busy),
+                Err(Trouble::Failed(Failure::Broken)) => {
+                    self.seen.insert(path, Sight::Broken);
+                }
                 Err(Trouble::Failed(_)) => _ = self.seen.insert(path, Sight::Foreign),
             }
             next = self.receiver.try_recv().ok();
@@ -140,12 +159,14 @@ impl<'a> Search<'a> {
     }
 
     fn report(&self, watch: &Watch) {
-        let any = |sight| self.seen.values().any(|seen| *seen == sight);
+        let any = |matches: fn(&Sight) -> bool| self.seen.values().any(matches);
         if self.seen.is_empty() {
             watch.obstacle(Progress::Absent);
-        } else if any(Sight::Busy) {
+        } else if any(|sight| *sight == Sight::Busy) {
             watch.obstacle(Progress::Busy);
-        } else if !any(Sight::Looking) {
+        } else if any(Sight::makes_no_sense) {
+            watch.obstacle(Progress::Broken);
+        } else if !any(|sight| matches!(sight, Sight::Looking(_))) {
             watch.obstacle(Progress::Foreign);
         }
     }
@@ -183,7 +204,8 @@ fn sign(watch: &Watch, found: Found, request: &Assert) -> Result<Assertion, Trou
     let builder = GetAssertionArgsBuilder::new(&wanted.rp_id, &wanted.client_data.0)
         .credential_id(&wanted.credential.0);
     let plan = Verification::plan(&key, request.verify, request.pin.as_ref());
-    let arguments = match plan.map_err(Trouble::Failed)? {
+    let plan = plan.map_err(Trouble::Failed)?;
+    let arguments = match plan {
         Verification::None => builder.without_pin_and_uv(),
         Verification::BuiltIn => builder,
         Verification::Pin(pin) => builder.pin(pin),
@@ -193,11 +215,7 @@ fn sign(watch: &Watch, found: Found, request: &Assert) -> Result<Assertion, Trou
     let signed = key.fido.get_assertion_with_args(&arguments);
     watch.waits(None);
     let first = signed
-        .map_err(|error| trouble(&error.to_string()))
-        .map_err(|trouble| match trouble {
-            Trouble::Failed(failure) => Trouble::Failed(key.explain(failure)),
-            Trouble::Gone => Trouble::Gone,
-        })?
+        .map_err(|error| plan.explain(&key, trouble(&error.to_string())))?
         .into_iter()
         .next()
         .ok_or(Trouble::Failed(Failure::Broken))?;

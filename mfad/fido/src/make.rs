@@ -91,7 +91,8 @@ fn create(watch: &Watch, plugged: &Plugged, request: &Make) -> Result<Attestatio
             CredentialProtectionPolicy::UserVerificationOptionalWithCredentialIdList,
         ))]);
     }
-    let arguments = match plan.map_err(Trouble::Failed)? {
+    let plan = plan.map_err(Trouble::Failed)?;
+    let arguments = match plan {
         Verification::None => builder.without_pin_and_uv(),
         Verification::BuiltIn => builder,
         Verification::Pin(pin) => builder.pin(pin),

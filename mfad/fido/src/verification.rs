@@ -2,13 +2,13 @@
 
 use mfad_protocol::fido::{Failure, PIN, Pin};
 
-use crate::key::Key;
+use crate::{failure::Trouble, key::Key};
 
 /// Shortest PIN, in characters (CTAP 2.1 §6.5.1).
 const SHORTEST: usize = 4;
 
 /// How the owner shows who they are.
-#[derive(Debug)]
+#[derive(Clone, Copy)]
 pub(crate) enum Verification<'a> {
     /// Not at all: a touch is enough.
     None,
@@ -40,5 +40,17 @@ impl<'a> Verification<'a> {
             return Ok(Self::BuiltIn);
         }
         Err(key.explain(Failure::PinNeeded { tries: None }))
+    }
+
+    /// What a key's refusal means, asked in this way.
+    pub(crate) fn explain(self, key: &Key, trouble: Trouble) -> Trouble {
+        match (self, trouble) {
+            // A key with a sensor says the same where it does not know the finger (CTAP 2.1 §6.2.2, step 6).
+            (Self::BuiltIn, Trouble::Failed(Failure::Denied)) => {
+                Trouble::Failed(Failure::NotVerified)
+            }
+            (_, Trouble::Failed(failure)) => Trouble::Failed(key.explain(failure)),
+            (_, Trouble::Gone) => Trouble::Gone,
+        }
     }
 }

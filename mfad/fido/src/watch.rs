@@ -87,6 +87,7 @@ impl Watch {
             Progress::Absent => Failure::Absent,
             Progress::Foreign => Failure::Foreign,
             Progress::Busy => Failure::Busy,
+            Progress::Broken => Failure::Broken,
         };
         if state.told != Some(progress) {
             state.told = Some(progress);

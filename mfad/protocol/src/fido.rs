@@ -181,6 +181,8 @@ pub enum Progress {
     Foreign,
     /// The right key is at work for another program.
     Busy,
+    /// A key is plugged in that does not work as it should, and no other that is wanted.
+    Broken,
 }
 
 /// How it ended.
@@ -251,7 +253,7 @@ pub enum Failure {
     Timeout,
     /// The person refused at the key.
     Denied,
-    /// Another program kept the key busy all the time.
+    /// Another program, or another login, kept the key busy all the time.
     Busy,
     /// The key wants its PIN; that many tries are left.
     PinNeeded {
