@@ -27,6 +27,10 @@ pub const CASES: &[Case] = &[
     ),
     Case::new("sudo -i asks for a code too", interactive),
     Case::new(
+        "with rootpw, targetpw or runaspw sudo asks for that user's code",
+        another_password,
+    ),
+    Case::new(
         "sudo at once after ssh says that the code is used, and takes the next one",
         after_ssh,
     ),
@@ -47,6 +51,32 @@ fn answer(screen: &mut Pty, who: &Person, code: &str) -> Outcome {
     screen.line(&who.password)?;
     screen.expect(CODE, PROMPT)?;
     screen.line(code)
+}
+
+fn another_password(host: &Host) -> Outcome {
+    let (_alice, alices) = sudoer(host)?;
+    host.ok("echo 'root:correct horse root' | chpasswd")?;
+    let roots = host.enroll("root")?;
+    for (step, option) in (0..).zip(["rootpw", "targetpw", "runaspw"]) {
+        let setting = format!("Defaults {option}\n");
+        host.write("/etc/sudoers.d/other", "0440", &setting)?;
+        let mut screen = host.terminal_as("alice", "sudo sh -c 'echo uid-$(id -u)'")?;
+        for (code, right) in [(alices.code(0)?, false), (roots.code(step - 1)?, true)] {
+            screen.expect("password for root: ", PROMPT)?;
+            screen.line("correct horse root")?;
+            screen.expect(CODE, PROMPT)?;
+            screen.line(&code)?;
+            if !right {
+                screen.expect("try again", PROMPT)?;
+            }
+        }
+        let (status, shown) = screen.end(PROMPT)?;
+        ensure(status.success() && shown.contains("uid-0"), || {
+            format!("{option}: {status}: {shown}")
+        })?;
+        host.ok("sudo -K -u alice; rm -rf /run/sudo/ts/*")?;
+    }
+    Ok(())
 }
 
 fn both(host: &Host) -> Outcome {
