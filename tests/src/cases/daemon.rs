@@ -23,7 +23,6 @@ pub const CASES: &[Case] = &[
         "another sealing key takes over, and the old one can go",
         another_key,
     ),
-    Case::new("a broken policy never replaces a good one", broken_policy),
     Case::new(
         "a daemon that starts with a broken policy keeps the last good one",
         last_good,
@@ -123,27 +122,6 @@ fn another_key(host: &Host) -> Outcome {
     host.ok("sed -i '/^mfad-key 1 /d' /etc/mfa/mfad.key")?;
     host.stop_daemon()?;
     host.ssh_in(&alice, "", &[(CODE, &totp.code(1)?)])
-}
-
-fn broken_policy(host: &Host) -> Outcome {
-    host.use_stack("sshd-key")?;
-    let bob = host.person("bob")?;
-    host.sshd_settings("UsePAM yes\nPasswordAuthentication no\nAuthenticationMethods publickey")?;
-    host.policy("[unenrolled]\naction = \"deny\"\n")?;
-    host.write(
-        "/etc/mfa/policy.toml",
-        "0644",
-        "[unenrolled]\naction = \"alow\"\n",
-    )?;
-    let reload = host.sh("mfactl policy reload")?;
-    ensure(reload.status == 1, || {
-        format!("reload ended with {}", reload.status)
-    })?;
-    let said = format!("{}{}", reload.stdout, reload.stderr);
-    ensure(said.contains("policy.toml:2:"), || {
-        format!("no place in {said:?}")
-    })?;
-    host.ssh_refused(&bob, "", &[])
 }
 
 fn last_good(host: &Host) -> Outcome {

@@ -15,6 +15,7 @@ pub mod panics;
 pub mod passwd;
 pub mod polkit;
 pub mod profile;
+pub mod reload;
 pub mod rollout;
 pub mod sealed;
 pub mod ssh;
@@ -126,6 +127,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         polkit::CASES,
         sealed::CASES,
         daemon::CASES,
+        reload::CASES,
         abuse::CASES,
         bus::CASES,
         leaving::CASES,
