@@ -123,7 +123,7 @@ endef
 put-with-path = sed 's|/usr/libexec/mfa|$(LIBEXECDIR)|g; s|/usr/bin/mfactl|$(BINDIR)/mfactl|g' $(1) > $(DESTDIR)$(2) && chmod 0644 $(DESTDIR)$(2)
 
 # Files to copy to /etc/mfa; the vendor's policy is no example, it is in force.
-EXAMPLES = $(filter-out %/vendor.toml,$(wildcard packaging/policy/*.toml))
+EXAMPLES = $(filter-out %/vendor.toml,$(wildcard packaging/policy/*.toml packaging/policy/examples/*.toml))
 
 MAN1 = $(wildcard packaging/man/*.1)
 MAN5 = $(wildcard packaging/man/*.5)
@@ -155,6 +155,7 @@ install: built
 	install -m 0644 packaging/policy/vendor.toml $(DESTDIR)$(VENDORDIR)/policy.toml
 	install -m 0644 packaging/policy/presets/*.toml $(DESTDIR)$(VENDORDIR)/presets
 	install -m 0644 $(EXAMPLES) $(DESTDIR)$(SHAREDIR)/examples
+	$(call put-with-path,packaging/sudoers/mfa-critical,$(SHAREDIR)/examples/mfa-critical)
 	install -m 0644 packaging/systemd/mfad.service.d/encrypted-key.conf.example \
 	    $(DESTDIR)$(SHAREDIR)/examples/encrypted-key.conf
 	install -m 0644 $(MAN1) $(DESTDIR)$(MANDIR)/man1

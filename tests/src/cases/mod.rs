@@ -4,6 +4,7 @@ pub mod abuse;
 pub mod bed;
 pub mod bus;
 pub mod conditions;
+pub mod critical;
 pub mod daemon;
 pub mod drive;
 pub mod enumeration;
@@ -19,6 +20,7 @@ pub mod reload;
 pub mod rollout;
 pub mod sealed;
 pub mod ssh;
+pub mod step_up;
 pub mod store;
 pub mod su;
 pub mod sudo;
@@ -119,6 +121,8 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         bed::CASES,
         ssh::CASES,
         sudo::CASES,
+        critical::CASES,
+        step_up::CASES,
         su::CASES,
         login::CASES,
         passwd::CASES,

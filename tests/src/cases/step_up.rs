@@ -1,0 +1,178 @@
+//! The shipped rules for step-up, at the real sudo, chsh, passwd and pkexec: content with what this session has proven, and
+//! with nothing else.
+
+use std::{thread, time::Duration};
+
+use super::{Case, WITH_SYSTEMD};
+use crate::{
+    Failure, Outcome,
+    failure::ensure,
+    host::{Host, Person},
+    pty::Pty,
+    ssh::PROMPT,
+    totp::Totp,
+};
+
+/// The table.
+pub const CASES: &[Case] = &[
+    Case::new(
+        "in a session begun with a code, sudo, chsh, passwd and pkexec ask for the password alone",
+        within,
+    )
+    .on(WITH_SYSTEMD),
+    Case::new(
+        "in a session begun with a code, a risky command asks for another",
+        risky_within,
+    )
+    .on(WITH_SYSTEMD),
+    Case::new(
+        "in a session begun without a code, sudo, chsh, passwd and pkexec ask for one",
+        without,
+    )
+    .on(WITH_SYSTEMD)
+    .within(180),
+    Case::new("chsh asks for a code before it changes the shell", chsh),
+    Case::new("chsh with a wrong code changes nothing", chsh_wrong),
+];
+
+const CODE: &str = "Verification code: ";
+const NEW: &str = "an entirely new phrase 7";
+/// See `polkit`: pkexec with an agent that is there before it.
+const PKEXEC: &str =
+    "(pkttyagent --process $$ & sleep 0.5; pkexec sh -c 'echo pkexec-uid-$(id -u)')";
+/// What is typed before pkttyagent has hidden the input is thrown away, and it shows the prompt first.
+const FLUSH: Duration = Duration::from_millis(500);
+
+fn put_into_place(host: &Host) -> Result<(Person, Totp), Failure> {
+    for stack in [
+        "sshd-key",
+        "sudo",
+        "sudo-critical",
+        "chsh",
+        "passwd",
+        "polkit-1",
+    ] {
+        host.use_stack(stack)?;
+    }
+    host.ok(
+        "install -m 0440 /usr/share/mfa/examples/mfa-critical /etc/sudoers.d/mfa-critical && \
+         mkdir -p /etc/mfa/policy.d && cp /usr/share/mfa/examples/step-up.toml /etc/mfa/policy.d/ && \
+         mfactl policy reload",
+    )?;
+    let (alice, totp) = host.enrolled("alice")?;
+    host.ok("usermod --append --groups sudo alice")?;
+    Ok((alice, totp))
+}
+
+/// A shell of alice's in an ssh session.
+fn session(host: &Host, alice: &Person, code: Option<&str>) -> Result<Pty, Failure> {
+    let mut screen = host.ssh(alice, "-tt", "PS1='ready> ' exec bash --norc -i")?;
+    if let Some(code) = code {
+        screen.expect(CODE, PROMPT)?;
+        screen.line(code)?;
+    }
+    screen.expect("ready> ", PROMPT)?;
+    Ok(screen)
+}
+
+fn type_at(screen: &mut Pty, prompt: &str, text: &str) -> Outcome {
+    screen.expect(prompt, PROMPT)?;
+    thread::sleep(FLUSH);
+    screen.line(text)
+}
+
+fn within(host: &Host) -> Outcome {
+    let (alice, totp) = put_into_place(host)?;
+    let mut screen = session(host, &alice, Some(&totp.code(0)?))?;
+    screen.line("sudo id -un; echo sudo-$?")?;
+    type_at(&mut screen, "password for alice: ", &alice.password)?;
+    screen.expect("sudo-0", PROMPT)?;
+    screen.line("chsh -s /bin/sh; echo chsh-$?")?;
+    type_at(&mut screen, "Password: ", &alice.password)?;
+    screen.expect("chsh-0", PROMPT)?;
+    screen.line(PKEXEC)?;
+    type_at(&mut screen, "Password: ", &alice.password)?;
+    screen.expect("pkexec-uid-0", PROMPT)?;
+    screen.line("passwd; echo passwd-$?")?;
+    type_at(&mut screen, "Current password: ", &alice.password)?;
+    type_at(&mut screen, "New password: ", NEW)?;
+    type_at(&mut screen, "Retype new password: ", NEW)?;
+    screen.expect("passwd-0", PROMPT)?;
+    let audit = host.ok("mfactl audit --user alice --json")?;
+    for service in ["sudo", "chsh", "polkit-1", "passwd"] {
+        ensure(
+            audit.lines().any(|line| {
+                line.contains(&format!("\"{service}\"")) && line.contains("in this session")
+            }),
+            || format!("no record of why {service} did not ask: {audit}"),
+        )?;
+    }
+    Ok(())
+}
+
+fn risky_within(host: &Host) -> Outcome {
+    let (alice, totp) = put_into_place(host)?;
+    let mut screen = session(host, &alice, Some(&totp.code(-1)?))?;
+    screen.line("sudo useradd carol; echo added-$?")?;
+    type_at(&mut screen, "password for alice: ", &alice.password)?;
+    type_at(&mut screen, CODE, &totp.code(0)?)?;
+    screen.expect("added-0", PROMPT).map(drop)
+}
+
+fn without(host: &Host) -> Outcome {
+    let (alice, totp) = put_into_place(host)?;
+    host.write(
+        "/etc/mfa/policy.toml",
+        "0644",
+        "[[rule]]\nname = \"door\"\nwhen = { service = \"sshd\" }\nrequire = \"none\"\n",
+    )?;
+    host.ok("mfactl policy reload")?;
+    host.sshd_settings("UsePAM yes\nPasswordAuthentication no\nAuthenticationMethods publickey")?;
+    for (line, password) in [
+        ("chsh -s /bin/sh; echo chsh-$?", "Password: "),
+        (PKEXEC, "Password: "),
+        ("passwd; echo passwd-$?", "Current password: "),
+    ] {
+        let mut screen = session(host, &alice, None)?;
+        screen.line(line)?;
+        type_at(&mut screen, password, &alice.password)?;
+        screen.expect(CODE, PROMPT)?;
+    }
+    // What one service has proven does for the next.
+    let mut screen = session(host, &alice, None)?;
+    screen.line("sudo id -un; echo sudo-$?")?;
+    type_at(&mut screen, "password for alice: ", &alice.password)?;
+    type_at(&mut screen, CODE, &totp.code(0)?)?;
+    screen.expect("sudo-0", PROMPT)?;
+    screen.line("chsh -s /bin/sh; echo chsh-$?")?;
+    type_at(&mut screen, "Password: ", &alice.password)?;
+    screen.expect("chsh-0", PROMPT).map(drop)
+}
+
+fn begin_chsh(host: &Host) -> Result<(Totp, Pty), Failure> {
+    host.use_stack("chsh")?;
+    let (alice, totp) = host.enrolled("alice")?;
+    let mut screen = host.terminal_as("alice", "chsh -s /bin/sh")?;
+    type_at(&mut screen, "Password: ", &alice.password)?;
+    screen.expect(CODE, PROMPT)?;
+    Ok((totp, screen))
+}
+
+fn chsh(host: &Host) -> Outcome {
+    let (totp, mut screen) = begin_chsh(host)?;
+    screen.line(&totp.code(0)?)?;
+    let (status, shown) = screen.end(PROMPT)?;
+    ensure(status.success(), || format!("{status}: {shown}"))?;
+    host.ok("getent passwd alice | grep -q ':/bin/sh$'")?;
+    // root is asked nothing.
+    host.ok("chsh -s /bin/bash alice").map(drop)
+}
+
+fn chsh_wrong(host: &Host) -> Outcome {
+    let (totp, mut screen) = begin_chsh(host)?;
+    screen.line(&totp.wrong_code()?)?;
+    let (status, shown) = screen.end(PROMPT)?;
+    ensure(!status.success(), || format!("{status}: {shown}"))?;
+    host.ok("getent passwd alice | grep -q ':/bin/bash$'")
+        .map(drop)
+}
