@@ -1,6 +1,7 @@
 //! What the policy's conditions, remembered devices and proofs of a session do to real logins: each alone changes one.
 
 mod keys;
+mod seat;
 mod signals;
 mod times;
 
@@ -15,7 +16,13 @@ use crate::{
 };
 
 /// The tables.
-pub const CASES: [&[Case]; 4] = [OF_ALL, keys::CASES, signals::CASES, times::CASES];
+pub const CASES: [&[Case]; 5] = [
+    OF_ALL,
+    keys::CASES,
+    seat::CASES,
+    signals::CASES,
+    times::CASES,
+];
 
 const OF_ALL: &[Case] = &[
     Case::new(
