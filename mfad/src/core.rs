@@ -12,11 +12,12 @@ use std::{
 };
 
 use mfad_protocol::{DaemonStatus, PROTOCOL, ReloadReport};
+use policy::Policy;
 
 use crate::{
     audit::{Event, Record, Trail},
     clock::Clock,
-    config::{self, LastGood, Loaded, Paths},
+    config::{self, LastGood, Loaded, Paths, Shadow},
     engine::Engine,
     management::Refusal,
 };
@@ -163,6 +164,29 @@ impl Core {
         record.by = by;
         record.detail = (!applied).then(|| errors.join("; "));
         self.record(record);
+        if applied {
+            self.record_shadow(by);
+        }
+    }
+
+    /// A broken policy in the shadow is told once, and affects no login.
+    fn record_shadow(&self, by: Option<u32>) {
+        let Ok(engine) = self.engine() else { return };
+        let problems = engine
+            .loaded()
+            .shadow
+            .as_ref()
+            .map(|shadow| shadow.problems().join("; "));
+        if let Some(problems) = problems.filter(|problems| !problems.is_empty()) {
+            let mut record = Record::new(
+                self.clock.now().wall,
+                Event::Configuration,
+                "shadow-refused",
+            );
+            record.by = by;
+            record.detail = Some(problems);
+            self.record(record);
+        }
     }
 
     /// Into the store too, where there is one and something runs that can write it (not while starting).
@@ -204,6 +228,7 @@ impl Core {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         let (mut enrolled, mut sessions, mut rules) = (None, 0, None);
+        let (mut shadow_rules, mut shadow_problems) = (None, None);
         if let Ok(engine) = self.engine() {
             match engine.store.count_enrolled().await {
                 Ok(count) => enrolled = Some(count),
@@ -215,7 +240,14 @@ impl Core {
                 problems.push(error.to_string());
             }
             sessions = u32::try_from(engine.registry.len(Instant::now())).unwrap_or(u32::MAX);
-            rules = Some(u32::try_from(engine.loaded().policy.rules()).unwrap_or(u32::MAX));
+            let loaded = engine.loaded();
+            let count = |policy: &Policy| u32::try_from(policy.rules()).unwrap_or(u32::MAX);
+            rules = Some(count(&loaded.policy));
+            shadow_rules = loaded.shadow().map(count);
+            let found = loaded.shadow.as_ref().map(Shadow::problems);
+            shadow_problems = found
+                .filter(|found| !found.is_empty())
+                .map(<[String]>::to_vec);
         }
         DaemonStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -225,6 +257,8 @@ impl Core {
             sessions,
             rules,
             problems,
+            shadow_rules,
+            shadow_problems,
         }
     }
 

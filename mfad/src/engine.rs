@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use crate::{
     audit::{Admitted, Chatter, Event, Record, Trail},
     clock::{Clock, Now},
-    config::Loaded,
+    config::{self, Loaded},
     factor::{
         FactorError,
         backup::Set,
@@ -145,8 +145,15 @@ impl Engine {
 
     /// What is wrong with what the configuration names besides itself.
     pub fn problems(&self) -> Vec<String> {
-        let places = &self.loaded().places;
-        places.problem(self.now().wall).into_iter().collect()
+        let loaded = self.loaded();
+        let places = loaded.places.problem(self.now().wall);
+        let shadow = loaded.shadow.iter().flat_map(config::Shadow::problems);
+        let shadow = shadow.map(|problem| {
+            format!(
+                "the policy in the shadow is not evaluated, and logins are not affected: {problem}"
+            )
+        });
+        places.into_iter().chain(shadow).collect()
     }
 
     /// The current moment.
@@ -214,7 +221,7 @@ impl Engine {
 /// Has the database of places read now, if a rule needs it, and not in somebody's login.
 fn read_places(loaded: &Loaded, now: Now) {
     let needed = [policy::Fact::Country, policy::Fact::Risk];
-    if loaded.policy.needs().contains_any(&needed) {
+    if loaded.needs().contains_any(&needed) {
         // Why it cannot be read is said in the first login that misses it, and in the status.
         let _problem = loaded.places.problem(now.wall);
     }

@@ -41,6 +41,7 @@ pub async fn run(console: &mut Console<'_>, wanted: Wanted, follow: bool) -> Res
         user: wanted.user,
         since: wanted.since,
         after: None,
+        before: None,
         limit: Some(wanted.limit),
     };
     let mut last = 0;

@@ -9,6 +9,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use crate::demand::RequireArgs;
 use crate::expectations::TestArgs;
 use crate::pam::install::Choice;
+use crate::shadow::ShadowCommand;
 use crate::trust::{TrustCommand, UserTrustCommand};
 
 pub use enrolling::{Algorithm, EnrollArgs, Kind};
@@ -232,6 +233,17 @@ Examples:
   mfactl policy test /etc/mfa/expect.toml
   mfactl policy test expect.toml --policy new-policy.toml")]
     Test(TestArgs),
+    /// Say whether a policy is evaluated in the shadow, or what it would have changed (administrators)
+    #[command(after_help = "\
+A whole policy in /etc/mfa/shadow.toml is evaluated beside the one in force, and decides nothing.
+Examples:
+  sudo mfactl policy shadow
+  sudo mfactl policy shadow report --since 7d")]
+    Shadow {
+        /// Without it: whether there is one
+        #[command(subcommand)]
+        command: Option<ShadowCommand>,
+    },
     /// Have the daemon read its configuration; a broken file never replaces a good one
     Reload,
 }

@@ -13,7 +13,8 @@ use crate::client::{AdministrationProxy, Client};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
 use crate::{
-    administration, audit, demand, dialogue, doctor, enroll, expectations, own, pam, rules, trust,
+    administration, audit, demand, dialogue, doctor, enroll, expectations, own, pam, rules, shadow,
+    trust,
 };
 
 /// What a command works with.
@@ -56,6 +57,9 @@ impl<'a> Console<'a> {
             Command::User(command) => administration::run(self, command).await,
             Command::Policy(PolicyCommand::Check(what)) => rules::check(self, &what).await,
             Command::Policy(PolicyCommand::Test(what)) => expectations::run(self, &what),
+            Command::Policy(PolicyCommand::Shadow { command }) => {
+                shadow::run(self, command.as_ref()).await
+            }
             Command::Policy(PolicyCommand::Reload) => administration::reload(self).await,
             Command::Pam(command) => pam::run(self, command).await,
             Command::Doctor => doctor::run(self).await,

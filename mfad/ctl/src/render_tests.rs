@@ -135,6 +135,8 @@ fn the_daemon_in_one_line() {
         sessions: 0,
         rules: Some(3),
         problems: Vec::new(),
+        shadow_rules: None,
+        shadow_problems: None,
     };
     insta::assert_snapshot!(daemon(&status, &TimeZone::UTC), @"mfad 0.1.0 answers (protocol 1), started 2026-11-24 09:12:44, 12 enrolled, 3 rules");
     // Without its key it has no store to count in, and no policy in force.

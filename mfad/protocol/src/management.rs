@@ -132,6 +132,8 @@ pub struct AuditQuery {
     pub since: Option<i64>,
     /// Only those with a greater sequence number (to follow).
     pub after: Option<i64>,
+    /// Only those with a smaller sequence number (to read backwards, page by page).
+    pub before: Option<i64>,
     /// At most so many, the newest ones; 1 to 1,000.
     pub limit: Option<u32>,
 }
@@ -154,6 +156,10 @@ pub struct DaemonStatus {
     pub rules: Option<u32>,
     /// What is wrong and what to do, a line each; empty when all is well.
     pub problems: Vec<String>,
+    /// Rules of the policy in the shadow; absent if none is evaluated.
+    pub shadow_rules: Option<u32>,
+    /// Why the policy in the shadow is not evaluated, though there is one.
+    pub shadow_problems: Option<Vec<String>>,
 }
 
 /// What a reload did.

@@ -34,12 +34,22 @@ pub struct Grounds {
     /// Facts that were not known and could have made the decision a looser one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown: Option<String>,
-    /// What the policy in the shadow would have decided, if that is something else.
+    /// What the policy in the shadow would have done, if that is something else: `deny`, `ask`, `not-ask`,
+    /// `ask-otherwise`, `enroll`; or `undecided`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shadow: Option<String>,
+    /// The shadow's rule that would have decided so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow_rule: Option<String>,
 }
 
 impl Grounds {
+    /// Notes what the policy in the shadow would have done, by which rule of its.
+    pub fn note_shadow(&mut self, would: &str, rule: Option<String>) {
+        self.shadow = Some(would.to_owned());
+        self.shadow_rule = rule;
+    }
+
     /// The same, fit for a log.
     pub(super) fn printable(&self) -> Self {
         let clean = |text: &Option<String>| text.as_deref().map(printable);
@@ -54,6 +64,7 @@ impl Grounds {
             signals: self.signals.iter().map(|text| printable(text)).collect(),
             unknown: clean(&self.unknown),
             shadow: clean(&self.shadow),
+            shadow_rule: clean(&self.shadow_rule),
         }
     }
 }

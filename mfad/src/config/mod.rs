@@ -9,6 +9,7 @@ mod section;
 mod settings;
 #[cfg(test)]
 mod settings_tests;
+mod shadow;
 #[cfg(test)]
 mod tests;
 mod trust;
@@ -21,7 +22,7 @@ use std::{
 
 use mfad_protocol::factors;
 use nix::unistd::{Uid, gethostname};
-use policy::{Diagnostic, Policy, Source, Vocabulary, document::Findings};
+use policy::{Diagnostic, Needs, Policy, Source, Vocabulary, document::Findings};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -32,6 +33,7 @@ pub use risk::Risk;
 pub use settings::{
     AlarmLimits, Audit, Daemon, IDLE_EXIT, MAX_FILE, Otp, Prompt, Session, Settings,
 };
+pub use shadow::Shadow;
 pub use trust::DeviceTrust;
 
 use crate::location::Places;
@@ -52,6 +54,21 @@ pub struct Loaded {
     pub policy: Policy,
     /// The database that the settings name.
     pub places: Places,
+    /// The policy in the shadow, if there is a file of one.
+    pub shadow: Option<Shadow>,
+}
+
+impl Loaded {
+    /// The policy in the shadow, if one can be evaluated.
+    pub fn shadow(&self) -> Option<&Policy> {
+        self.shadow.as_ref()?.policy()
+    }
+
+    /// What either policy may ask for.
+    pub fn needs(&self) -> Needs {
+        let shadow = self.shadow().map(Policy::needs).unwrap_or_default();
+        self.policy.needs().union(shadow)
+    }
 }
 
 /// One thing that is wrong with the configuration.
@@ -95,7 +112,10 @@ pub fn load(paths: &Paths) -> Result<(Loaded, Texts), ConfigErrors> {
         policy: reading.policy_texts(paths),
     };
     match texts.understand(paths, reading.errors) {
-        Ok(loaded) => Ok((loaded, texts)),
+        Ok(loaded) => {
+            let shadow = Shadow::read(paths);
+            Ok((Loaded { shadow, ..loaded }, texts))
+        }
         Err(errors) => Err(ConfigErrors(errors)),
     }
 }
@@ -127,6 +147,7 @@ impl Texts {
                     settings,
                     policy,
                     places,
+                    shadow: None,
                 })
             }
             _ => Err(errors),

@@ -17,6 +17,7 @@ use super::{Paths, load};
 
 mod last_good;
 mod secrets;
+mod shadow;
 
 /// A root directory with the configuration's directories in it.
 struct Host {

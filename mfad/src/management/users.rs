@@ -182,6 +182,7 @@ impl Engine {
             user: query.user,
             since: query.since,
             after: query.after,
+            before: query.before,
             limit: query.limit.unwrap_or(100).clamp(1, PAGE),
         };
         Ok(self.store.audit(filter).await?)

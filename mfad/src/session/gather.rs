@@ -3,7 +3,7 @@
 
 use std::os::fd::OwnedFd;
 
-use policy::{Additions, Fact, FactSet, Known, Source};
+use policy::{Additions, Fact, FactSet, Known, Policy, Source};
 
 use super::{
     Caller,
@@ -50,8 +50,8 @@ pub struct Wanted {
 
 impl Wanted {
     /// By this policy, and what this person demands beyond it.
-    pub fn of(loaded: &Loaded, person: Option<&Person>) -> Self {
-        let policy = loaded.policy.needs();
+    pub fn by(policy: &Policy, person: Option<&Person>) -> Self {
+        let policy = policy.needs();
         let Some(text) = person.and_then(|person| person.requirement.as_deref()) else {
             return Self {
                 demands: Demands::default(),

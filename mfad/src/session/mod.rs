@@ -23,6 +23,7 @@ pub mod reliance;
 mod remembering;
 pub mod running;
 pub mod scene;
+mod shadowing;
 pub mod ssh_keys;
 mod subject;
 pub mod verdict;

@@ -68,17 +68,38 @@ impl Engine {
         loaded: &Loaded,
         now: Now,
     ) -> Settled {
+        let (settled, doubted) = self
+            .what_stands_in(facts, subject, decision, scene, loaded, now)
+            .await;
+        if let Some(person) = doubted {
+            self.forget_devices(facts, person, "a sign of risk", now)
+                .await;
+        }
+        settled
+    }
+
+    /// The same, without forgetting anything: names whose devices are to be forgotten.
+    pub(super) async fn what_stands_in(
+        &self,
+        facts: &Facts,
+        subject: &Subject,
+        decision: &Decision,
+        scene: &Scene,
+        loaded: &Loaded,
+        now: Now,
+    ) -> (Settled, Option<PersonId>) {
         let mut settled = Settled {
             verdict: decision.verdict.clone(),
             relied: None,
             offer: None,
         };
+        let mut doubted = None;
         let Subject::Enrolled(_, person) = subject else {
-            return settled;
+            return (settled, doubted);
         };
         // Whoever changes their factors proves one, always.
         if facts.decoy || facts.service == SELF_SERVICE {
-            return settled;
+            return (settled, doubted);
         }
         if let Some((trust, binding)) = decision
             .trust
@@ -92,10 +113,7 @@ impl Engine {
                 .and_then(|devices| devices.into_iter().next());
             let risky = is_risky(scene, loaded);
             match (known, risky) {
-                (Some(_), Some(true)) => {
-                    self.forget_devices(facts, person.id, "a sign of risk", now)
-                        .await;
-                }
+                (Some(_), Some(true)) => doubted = Some(person.id),
                 (Some(device), Some(false)) => {
                     settled.verdict = trust.left.clone();
                     settled.relied = Some(Relied::Device(device.id));
@@ -118,7 +136,7 @@ impl Engine {
             settled.relied = Some(Relied::Proof(age));
             settled.offer = None;
         }
-        settled
+        (settled, doubted)
     }
 
     /// A password is about to be changed: whoever knew the old one may have been trusted for it.

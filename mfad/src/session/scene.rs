@@ -143,6 +143,7 @@ impl Scene {
                 .unwrap_or_default(),
             unknown: (!decision.unknown.is_empty()).then(|| decision.unknown.to_string()),
             shadow: None,
+            shadow_rule: None,
         }
     }
 

@@ -12,6 +12,7 @@ use super::{
     gather::Wanted,
     reliance::{Relied, Settled},
     scene::Scene,
+    shadowing::{Beside, Difference},
     verdict::Subject,
 };
 use crate::{
@@ -77,7 +78,8 @@ impl Engine {
             return Err(self.no_account(facts, why, now));
         }
         let subject = self.subject(caller, facts, now).await?;
-        let wanted = Wanted::of(&loaded, subject.person());
+        let wanted = Wanted::by(&loaded.policy, subject.person());
+        let beside = Beside::of(&loaded, facts, process.as_ref(), wanted.needs);
         self.find_whereabouts(caller, facts, process, wanted.needs)
             .await;
         facts.settle_place(subject.uid());
@@ -90,12 +92,19 @@ impl Engine {
         if let Some(Relied::Device(_)) = &settled.relied {
             facts.grounds.device = settled.relied.as_ref().map(Relied::describe);
         }
-        Ok(Weighed {
+        let weighed = Weighed {
             loaded,
             subject,
             scene,
             decision,
             settled,
-        })
+        };
+        if let Some(beside) = beside {
+            let found = self.difference(caller, beside, facts, &weighed, now).await;
+            if let Some(Difference { would, rule }) = found {
+                facts.grounds.note_shadow(would, rule);
+            }
+        }
+        Ok(weighed)
     }
 }

@@ -201,6 +201,8 @@ pub struct AuditFilter {
     pub since: Option<i64>,
     /// Only with a greater sequence number.
     pub after: Option<i64>,
+    /// Only with a smaller sequence number.
+    pub before: Option<i64>,
     /// The newest so many.
     pub limit: u32,
 }

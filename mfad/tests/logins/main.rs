@@ -12,6 +12,7 @@ mod own_keys;
 mod phases;
 mod remembered;
 mod rotation;
+mod shadowed;
 #[path = "../ssh_agent/signer.rs"]
 mod signer;
 mod step_up;

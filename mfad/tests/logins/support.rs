@@ -15,7 +15,7 @@ use base64ct::Encoding as _;
 use mfad::{
     audit::Trail,
     clock::{Clock, Now},
-    config::{Loaded, Settings},
+    config::{Loaded, Settings, Shadow},
     engine::Engine,
     location::Places,
     logind::Sessions,
@@ -25,7 +25,7 @@ use mfad::{
     },
     store::{SessionKey, seal::Keyring, sqlite::SqliteStore},
 };
-use mfad_protocol::{Context, Hook, PROTOCOL, State, Step};
+use mfad_protocol::{AuditQuery, Context, Hook, PROTOCOL, State, Step};
 use policy::{Policy, Source};
 
 /// An account that every Debian system has, and its uid.
@@ -121,6 +121,27 @@ impl Bench {
             sessions,
             directory,
         }
+    }
+
+    /// Puts this policy into the shadow of that one.
+    pub(crate) fn shadowed_by(&self, policy: &str, shadow: &str) {
+        let candidate = loaded(shadow, |_| {}).policy;
+        self.engine.replace(Loaded {
+            shadow: Some(Shadow::Policy(Box::new(candidate))),
+            ..loaded(policy, |_| {})
+        });
+    }
+
+    /// The newest record of a login.
+    pub(crate) async fn last_record(&self) -> serde_json::Value {
+        // Records that nothing waits for are written before what is asked of the store after them.
+        self.engine.store.probe().await.unwrap();
+        let records = self.engine.audit(AuditQuery::default()).await.unwrap();
+        let records = records.iter().rev();
+        let mut logins = records
+            .map(|(_, _, record)| serde_json::from_str::<serde_json::Value>(record).unwrap())
+            .filter(|record| record["event"] == "authentication");
+        logins.next().unwrap()
     }
 
     /// The same after a restart with another key file.
@@ -226,6 +247,7 @@ pub(crate) fn loaded(text: &str, edit: impl FnOnce(&mut Settings)) -> Loaded {
         settings,
         policy,
         places: Places::none(),
+        shadow: None,
     }
 }
 

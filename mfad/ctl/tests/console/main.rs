@@ -12,5 +12,6 @@ mod expectations;
 mod mock;
 mod program;
 mod pty;
+mod shadow;
 mod trust;
 mod users;

@@ -45,6 +45,8 @@ pub(crate) struct State {
     pub(crate) offers: BTreeMap<String, String>,
     pub(crate) devices: Vec<DeviceInfo>,
     pub(crate) requirement: Option<String>,
+    pub(crate) shadow_rules: Option<u32>,
+    pub(crate) shadow_problems: Option<Vec<String>>,
 }
 
 #[derive(Debug, zbus::DBusError)]

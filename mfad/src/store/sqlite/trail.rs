@@ -39,11 +39,11 @@ pub(super) fn read(
 ) -> rusqlite::Result<Vec<(i64, i64, String)>> {
     // Two statements, so that each has its index: all, or one user's.
     let sql = if filter.user.is_some() {
-        "SELECT seq, time, record FROM audit WHERE user = :user AND seq > :after AND time >= :since \
-         ORDER BY seq DESC LIMIT :limit"
+        "SELECT seq, time, record FROM audit WHERE user = :user AND seq > :after AND seq < :before \
+         AND time >= :since ORDER BY seq DESC LIMIT :limit"
     } else {
-        "SELECT seq, time, record FROM audit WHERE :user IS NULL AND seq > :after AND time >= :since \
-         ORDER BY seq DESC LIMIT :limit"
+        "SELECT seq, time, record FROM audit WHERE :user IS NULL AND seq > :after AND seq < :before \
+         AND time >= :since ORDER BY seq DESC LIMIT :limit"
     };
     let mut records = connection
         .prepare_cached(sql)?
@@ -51,6 +51,7 @@ pub(super) fn read(
             named_params! {
                 ":user": filter.user.as_deref().map(mfad_protocol::printable),
                 ":after": filter.after.unwrap_or(0),
+                ":before": filter.before.unwrap_or(i64::MAX),
                 ":since": filter.since.unwrap_or(i64::MIN),
                 ":limit": filter.limit.clamp(1, MOST_READ),
             },

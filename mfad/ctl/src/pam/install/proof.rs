@@ -113,6 +113,7 @@ async fn granted(console: &Console<'_>, record: &Record) -> Result<Vec<Granted>,
         user: None,
         since: Some(record.applied),
         after: None,
+        before: None,
         limit: Some(RECORDS),
     };
     let records = proxy

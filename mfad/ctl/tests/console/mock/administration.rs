@@ -23,7 +23,8 @@ impl MockAdministration {
 #[zbus::interface(name = "org.mfad.Mfad1.Administration")]
 impl MockAdministration {
     fn status(&self) -> Result<DaemonStatus, MockError> {
-        let problems = self.called("DaemonStatus".into())?.problems.clone();
+        let state = self.called("DaemonStatus".into())?;
+        let problems = state.problems.clone();
         Ok(DaemonStatus {
             version: "0-mock".into(),
             protocol: 1,
@@ -32,6 +33,8 @@ impl MockAdministration {
             sessions: 0,
             rules: Some(1),
             problems,
+            shadow_rules: state.shadow_rules,
+            shadow_problems: state.shadow_problems.clone(),
         })
     }
 
@@ -97,8 +100,11 @@ impl MockAdministration {
     fn audit(&self, query: AuditQuery) -> Result<Vec<(i64, i64, String)>, MockError> {
         let state = self.called(format!("Audit since {:?}", query.since))?;
         let after = query.after.unwrap_or(0);
-        let records = state.records.iter().filter(|record| record.0 > after);
-        Ok(records.cloned().collect())
+        let before = query.before.unwrap_or(i64::MAX);
+        let within = |record: &&(i64, i64, String)| record.0 > after && record.0 < before;
+        let mut records: Vec<_> = state.records.iter().filter(within).cloned().collect();
+        let limit = query.limit.unwrap_or(100) as usize;
+        Ok(records.split_off(records.len().saturating_sub(limit)))
     }
 
     fn reload(&self) -> Result<ReloadReport, MockError> {
