@@ -2,6 +2,7 @@
 
 mod keys;
 mod seat;
+mod shadow;
 mod signals;
 mod times;
 
@@ -16,10 +17,11 @@ use crate::{
 };
 
 /// The tables.
-pub const CASES: [&[Case]; 5] = [
+pub const CASES: [&[Case]; 6] = [
     OF_ALL,
     keys::CASES,
     seat::CASES,
+    shadow::CASES,
     signals::CASES,
     times::CASES,
 ];
