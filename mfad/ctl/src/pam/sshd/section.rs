@@ -82,7 +82,35 @@ impl Section {
                 .instead("PasswordAuthentication no (keyboard-interactive asks for the password)"),
             );
         }
+        found.extend(self.touch_waived());
         self.judge_limits(found);
+    }
+
+    /// Whether a user can waive the touch of their own security key. An sshd before 8.2 knows no such keys, and does not
+    /// show the setting.
+    fn touch_waived(&self) -> Option<Finding> {
+        let options = self.value("pubkeyauthoptions");
+        let enforced = |word| options.split([' ', ',']).any(|option| option == word);
+        let takes_keys = self.ways().iter().any(|way| way.contains(&"publickey"));
+        if !takes_keys || options.is_empty() || enforced("touch-required") {
+            return None;
+        }
+        let finding = self.finding(
+            "touch-waived",
+            Severity::Note,
+            "pubkeyauthoptions",
+            "sshd lets users waive the touch of their security keys",
+        );
+        Some(
+            finding
+                .how(
+                    "With no-touch-required in a user's authorized_keys, the key of a login that counts as ssh-sk was \
+                     plugged in, and maybe not touched.",
+                )
+                .instead(
+                    "PubkeyAuthOptions touch-required; with verify-required, sshd also wants the key's PIN or finger",
+                ),
+        )
     }
 
     fn judge_limits(&self, found: &mut Vec<Finding>) {
@@ -123,5 +151,42 @@ impl Section {
             self.finding("grace-time", Severity::Risk, "logingracetime", &what)
                 .instead("LoginGraceTime 60"),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse;
+    use super::*;
+
+    fn rules(options: &str) -> Vec<&'static str> {
+        let section = Section {
+            values: parse(&format!(
+                "usepam yes\npubkeyauthentication yes\nkbdinteractiveauthentication yes\n{options}"
+            )),
+            ..Section::default()
+        };
+        let mut found = Vec::new();
+        section.judge(&mut found);
+        found.iter().map(|finding| finding.rule).collect()
+    }
+
+    #[test]
+    fn a_touch_that_users_can_waive_is_told() {
+        for waived in [
+            "pubkeyauthoptions none\n",
+            "pubkeyauthoptions verify-required\n",
+        ] {
+            assert!(rules(waived).contains(&"touch-waived"), "{waived}");
+        }
+        for enforced in [
+            "pubkeyauthoptions touch-required\n",
+            "pubkeyauthoptions touch-required,verify-required\n",
+            "",
+        ] {
+            assert!(!rules(enforced).contains(&"touch-waived"), "{enforced}");
+        }
+        let no_keys = "pubkeyauthoptions none\nauthenticationmethods keyboard-interactive:pam\n";
+        assert!(!rules(no_keys).contains(&"touch-waived"));
     }
 }
