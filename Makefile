@@ -34,7 +34,7 @@ MODULE = target/pam/release/libpam_mfa.so
 BUILT  = target/release/.mfa-built
 
 .DEFAULT_GOAL = help
-.PHONY: help packages packages-test packages-bench packages-check toolchain build check test demo bench prove \
+.PHONY: help packages packages-test packages-vm packages-bench packages-check toolchain build check test demo bench prove \
         install uninstall clean built
 
 help:
@@ -60,6 +60,9 @@ packages:
 packages-test:
 	@packaging/bin/packages packaging/packages-build.txt packaging/demo/packages.txt
 
+packages-vm:
+	@packaging/bin/packages packaging/packages-build.txt packaging/demo/packages.txt packaging/packages-vm.txt
+
 packages-bench:
 	@packaging/bin/packages packaging/packages-build.txt packaging/demo/packages.txt packaging/packages-bench.txt
 
@@ -82,7 +85,7 @@ build: packages toolchain
 check: packages-check toolchain
 	@CARGO="$(CARGO)" packaging/bin/check
 
-test: packages-test toolchain
+test: packages-vm toolchain
 	@CARGO="$(CARGO)" packaging/bin/run-tests
 
 demo: packages-test build
@@ -92,7 +95,7 @@ bench: packages-bench build
 	$(CARGO) run --release --locked -p mfa-tests --bin bench
 	$(CARGO) bench --locked -p policy
 
-prove: packages-test toolchain
+prove: packages-vm toolchain
 	@CARGO="$(CARGO)" MFA_PROVE=1 MFAD_ROUNDS=1000 packaging/bin/run-tests
 
 clean:

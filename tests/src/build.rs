@@ -20,6 +20,8 @@ pub struct Artifacts {
     pub busdrive: PathBuf,
     /// The tests' FIDO authenticator for OpenSSH (`SecurityKeyProvider`).
     pub provider: PathBuf,
+    /// The virtual security key.
+    pub vkey: PathBuf,
     /// The module with its failpoints, which panics where an argument says.
     pub faulty: PathBuf,
 }
@@ -40,6 +42,12 @@ pub fn cache() -> Result<PathBuf, Failure> {
     }
 }
 
+/// Whether this machine has a program, by its name.
+pub fn installed(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|directory| directory.join(program).is_file())
+}
+
 /// Builds all. With `MFA_TREE` in the environment the product is taken from there instead.
 pub fn artifacts() -> Result<Artifacts, Failure> {
     let top = repository()?;
@@ -55,6 +63,10 @@ pub fn artifacts() -> Result<Artifacts, Failure> {
         "pamdrive",
         "--bin",
         "busdrive",
+        "--package",
+        "vkey",
+        "--bin",
+        "vkey",
         "--package",
         "mfa-sk-provider",
         "--lib",
@@ -77,9 +89,10 @@ pub fn artifacts() -> Result<Artifacts, Failure> {
         "target/failpoints",
     ]))?;
     let here = env::current_exe()?;
-    let (pamdrive, busdrive, provider) = (
+    let (pamdrive, busdrive, vkey, provider) = (
         here.with_file_name("pamdrive"),
         here.with_file_name("busdrive"),
+        here.with_file_name("vkey"),
         here.with_file_name("libmfa_sk_provider.so"),
     );
     let tree = if let Some(tree) = env::var_os("MFA_TREE") {
@@ -103,6 +116,7 @@ pub fn artifacts() -> Result<Artifacts, Failure> {
         tree,
         pamdrive,
         busdrive,
+        vkey,
         provider,
         faulty: top.join("target/failpoints/debug/libpam_mfa.so"),
     })

@@ -76,7 +76,7 @@ impl Host {
     pub fn history(&self) -> String {
         let log = match self.kind() {
             Kind::Namespaces => "tail -n 40 /run/log/auth.log",
-            Kind::Nspawn => "journalctl -q --no-pager -n 40 -o short",
+            Kind::Nspawn | Kind::Vm => "journalctl -q --no-pager -n 40 -o short",
         };
         let log = self
             .command(log)
@@ -126,13 +126,8 @@ impl Host {
     /// Runs a program on a terminal, in a session of its own, as root.
     pub fn terminal(&self, arguments: &[&str]) -> Result<Pty, Failure> {
         self.note(&format!("(terminal) {}", arguments.join(" ")));
-        Pty::spawn(
-            &self.bed.devpts(),
-            self.bed
-                .command("setsid")
-                .args(["--ctty", "--wait"])
-                .args(arguments),
-        )
+        let terminal = Pty::spawn(&self.bed.devpts(), &mut self.bed.on_terminal(arguments))?;
+        Ok(terminal.with_patience(self.kind().slowness()))
     }
 
     /// Runs a shell script on a terminal as `user`, with their home as directory. The terminal is theirs, as after a login.
@@ -283,7 +278,7 @@ impl Host {
         )?;
         let reload = match self.kind() {
             Kind::Namespaces => "/usr/sbin/sshd -t && kill -HUP \"$(cat /run/sshd.pid)\"",
-            Kind::Nspawn => "/usr/sbin/sshd -t && systemctl reload ssh",
+            Kind::Nspawn | Kind::Vm => "/usr/sbin/sshd -t && systemctl reload ssh",
         };
         self.ok(reload)?;
         // It starts anew, and is deaf for a moment.
@@ -303,14 +298,14 @@ impl Host {
             Kind::Namespaces => {
                 "pkill -x mfad; for i in $(seq 100); do pgrep -x mfad >/dev/null || exit 0; sleep 0.05; done; exit 1"
             }
-            Kind::Nspawn => "systemctl stop mfad.service",
+            Kind::Nspawn | Kind::Vm => "systemctl stop mfad.service",
         };
         self.ok(script).map(drop)
     }
 
     /// Ends the daemon and keeps everybody from starting it.
     pub fn disable_daemon(&self) -> Outcome {
-        if self.kind() == Kind::Nspawn {
+        if self.kind() != Kind::Namespaces {
             self.ok("systemctl mask --runtime --now mfad.socket mfad-user.socket mfad.service")?;
             return Ok(());
         }
@@ -322,7 +317,7 @@ impl Host {
     pub fn auth_log(&self) -> Result<String, Failure> {
         self.ok(match self.kind() {
             Kind::Namespaces => "cat /run/log/auth.log",
-            Kind::Nspawn => "journalctl --sync; journalctl -q --no-pager -o short",
+            Kind::Nspawn | Kind::Vm => "journalctl --sync; journalctl -q --no-pager -o short",
         })
     }
 

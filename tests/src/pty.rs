@@ -29,6 +29,8 @@ pub struct Pty {
     /// All that was shown, and in angle brackets what was typed.
     transcript: String,
     open: bool,
+    /// By how much every wait is longer than the caller says.
+    patience: u32,
 }
 
 impl Pty {
@@ -56,7 +58,15 @@ impl Pty {
             unread: String::new(),
             transcript: String::new(),
             open: true,
+            patience: 1,
         })
+    }
+
+    /// The same with every wait so many times as long.
+    #[must_use]
+    pub const fn with_patience(mut self, times: u32) -> Self {
+        self.patience = times;
+        self
     }
 
     /// Waits until `text` has been shown, and returns all up to and with it.
@@ -70,6 +80,7 @@ impl Pty {
         texts: &[&str],
         within: Duration,
     ) -> Result<(usize, String), Failure> {
+        let within = within * self.patience;
         let deadline = Instant::now() + within;
         loop {
             let found = texts
@@ -103,6 +114,7 @@ impl Pty {
 
     /// Waits for the program to end; returns its status and what it has shown since the last `expect`.
     pub fn end(mut self, within: Duration) -> Result<(ExitStatus, String), Failure> {
+        let within = within * self.patience;
         let deadline = Instant::now() + within;
         while self.open {
             if !self.read_until(deadline)? {

@@ -28,6 +28,8 @@ pub struct Stage {
     pub artifacts: Artifacts,
     /// Root file system of the systemd bed.
     pub rootfs: Option<PathBuf>,
+    /// The virtual machine to go on from.
+    pub vm: Option<bed::vm::Image>,
 }
 
 /// One case on one kind of bed.
@@ -115,7 +117,8 @@ fn run_one(stage: &Stage, job: Job) -> (Result3, Duration) {
             .unwrap_or_else(|_| Err(Failure::new("the case panicked")));
         let _ = tell.send(outcome.map_err(|failure| (failure, host.history())));
     });
-    let result = match told.recv_timeout(job.case.limit) {
+    let limit = job.case.limit * job.kind.slowness();
+    let result = match told.recv_timeout(limit) {
         Ok(result) => result,
         Err(RecvTimeoutError::Disconnected) => {
             Err((Failure::new("the case vanished"), String::new()))
@@ -128,10 +131,7 @@ fn run_one(stage: &Stage, job: Job) -> (Result3, Duration) {
                 Ok(Err((failure, history))) => format!("{failure}\n{history}"),
                 _ => String::new(),
             };
-            Err((
-                Failure::new(format!("not done after {:?}", job.case.limit)),
-                history,
-            ))
+            Err((Failure::new(format!("not done after {limit:?}")), history))
         }
     };
     let _ = worker.join();
@@ -146,6 +146,10 @@ fn start(stage: &Stage, job: Job) -> Result<Bed, Failure> {
     match (job.kind, &stage.rootfs) {
         (Kind::Namespaces, _) => bed::ns::start(tree),
         (Kind::Nspawn, Some(rootfs)) => bed::nspawn::start(rootfs, tree),
+        (Kind::Vm, _) => match &stage.vm {
+            Some(image) => bed::vm::start(image, &stage.artifacts.vkey, tree),
+            None => Err(Failure::new("no virtual machine was made")),
+        },
         (Kind::Nspawn, None) => Err(Failure::new("no root file system was made")),
     }
 }

@@ -3,6 +3,7 @@
 mod mirror;
 pub mod ns;
 pub mod nspawn;
+pub mod vm;
 
 use std::{
     fs,
@@ -26,6 +27,8 @@ pub enum Kind {
     Namespaces,
     /// A container with systemd as its init.
     Nspawn,
+    /// A virtual machine with Debian's kernel, systemd and virtual security keys.
+    Vm,
 }
 
 impl Kind {
@@ -34,6 +37,15 @@ impl Kind {
         match self {
             Self::Namespaces => "ns",
             Self::Nspawn => "nspawn",
+            Self::Vm => "vm",
+        }
+    }
+
+    /// How much longer than elsewhere things may take there.
+    pub const fn slowness(self) -> u32 {
+        match self {
+            Self::Namespaces | Self::Nspawn => 1,
+            Self::Vm => vm::SLOWNESS,
         }
     }
 }
@@ -47,9 +59,19 @@ pub struct Bed {
     init: Init,
     /// Directories to remove at the end; of control groups, those below too.
     left: Vec<PathBuf>,
+    way: Way,
 }
 
-/// A machine's process 1.
+/// The way in.
+#[derive(Debug)]
+enum Way {
+    /// The namespaces of its process 1.
+    Namespaces,
+    /// A connection.
+    Line(vm::Line),
+}
+
+/// A machine's process 1; of a virtual machine, the process that it runs in.
 #[derive(Debug, Clone)]
 pub struct Init {
     /// Its number on this machine.
@@ -85,13 +107,31 @@ impl Bed {
         self.init.clone()
     }
 
-    /// Where the machine's terminals are.
+    /// Where to make a terminal that [`Bed::on_terminal`] can have: in the machine, or before the line into it.
     pub fn devpts(&self) -> PathBuf {
-        PathBuf::from(format!("/proc/{}/root/dev/pts", self.init.pid))
+        match self.way {
+            Way::Namespaces => PathBuf::from(format!("/proc/{}/root/dev/pts", self.init.pid)),
+            Way::Line(_) => PathBuf::from("/dev/pts"),
+        }
+    }
+
+    /// A command that runs `arguments` inside, as root, with a terminal of the machine's as its controlling one.
+    pub fn on_terminal(&self, arguments: &[&str]) -> Command {
+        if let (Way::Line(line), [program, arguments @ ..]) = (&self.way, arguments) {
+            let mut command = line.command(program, true);
+            command.args(arguments);
+            return command;
+        }
+        let mut command = self.command("setsid");
+        command.args(["--ctty", "--wait"]).args(arguments);
+        command
     }
 
     /// A command that runs `program` inside, as root, with nothing of this process's environment.
     pub fn command(&self, program: &str) -> Command {
+        if let Way::Line(line) = &self.way {
+            return line.command(program, false);
+        }
         let mut command = Command::new("nsenter");
         command
             .arg(format!("--target={}", self.init.pid))
@@ -120,7 +160,10 @@ impl Drop for Bed {
         let _ = self.keeper.kill();
         let _ = self.keeper.wait();
         for directory in &self.left {
-            remove_empty(directory);
+            match self.way {
+                Way::Namespaces => remove_empty(directory),
+                Way::Line(_) => drop(fs::remove_dir_all(directory)),
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Bed, Init, Kind, await_start, children};
+use super::{Bed, Init, Kind, Way, await_start, children};
 use crate::{Failure, build};
 
 /// Starts one with the product from `tree` installed, or without it.
@@ -47,5 +47,6 @@ pub fn start(tree: Option<&Path>) -> Result<Bed, Failure> {
         keeper,
         init,
         left: Vec::new(),
+        way: Way::Namespaces,
     })
 }

@@ -9,14 +9,14 @@ use std::{
     time::Duration,
 };
 
-use super::{Bed, Init, Kind, await_start, children, mirror, remove_empty};
+use super::{Bed, Init, Kind, Way, await_start, children, mirror, remove_empty};
 use crate::{Failure, build};
 
 /// Debian's release under test.
-const SUITE: &str = "bookworm";
+pub(super) const SUITE: &str = "bookworm";
 
 /// What is in the root file system.
-const PACKAGES: &str = "systemd,systemd-sysv,dbus,udev,polkitd,libpam-systemd,pkexec,openssh-server,openssh-client,sudo,login,\
+pub(super) const PACKAGES: &str = "systemd,systemd-sysv,dbus,udev,polkitd,libpam-systemd,pkexec,openssh-server,openssh-client,sudo,login,\
                         passwd,util-linux,iproute2,procps,cron,pamtester,libpam-google-authenticator,faketime";
 
 /// Run in the new root file system, `$1`: what every machine of the suite has, and what none needs.
@@ -153,6 +153,7 @@ pub fn start(rootfs: &Path, tree: Option<&Path>) -> Result<Bed, Failure> {
         keeper,
         init,
         left,
+        way: Way::Namespaces,
     };
     prepare(&bed, tree.is_some())?;
     Ok(bed)

@@ -9,24 +9,26 @@ use std::{
 
 use mfa_tests::{
     Failure,
-    bed::{self, Kind, nspawn::Rootfs},
+    bed::{self, Kind, nspawn::Rootfs, vm::Made},
     build::{self, Artifacts},
     cases,
     runner::{self, Job, Stage, Tally},
 };
 
 const USAGE: &str = "\
-usage: e2e [--list] [--filter TEXT] [--bed ns|nspawn] [--jobs N]
+usage: e2e [--list] [--filter TEXT] [--bed ns|nspawn|vm] [--jobs N]
 
 Logs in for real: sshd, sudo, su, login and the rest, each case on a machine that is thrown away after it.
   --list         name the cases, run none
   --filter TEXT  only cases whose name contains TEXT
-  --bed BED      only on this bed: ns (namespaces, no systemd) or nspawn (a container with systemd)
+  --bed BED      only on this bed: ns (namespaces, no systemd), nspawn (a container with systemd) or vm (QEMU: a kernel
+                 of its own, virtual security keys)
   --jobs N       so many at once (default: one a processor)
 
 Builds the product first, or takes it from MFA_TREE (what `make install DESTDIR=…` made). Beds need root: called by
 somebody else, it builds as them and goes on through sudo. Root file systems are kept in MFA_TEST_CACHE (target/beds);
-where one has to be made and no Debian mirror answers, the cases on nspawn are skipped.
+where one has to be made and no Debian mirror answers, the cases on nspawn and vm are skipped. The virtual machine runs
+under KVM where that works, else under TCG, which is slow; MFA_VM_ACCEL=kvm|tcg decides for you.
 ";
 
 #[derive(Debug, Default)]
@@ -49,6 +51,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
                 options.bed = Some(match arguments.next()?.as_str() {
                     "ns" => Kind::Namespaces,
                     "nspawn" => Kind::Nspawn,
+                    "vm" => Kind::Vm,
                     _ => return None,
                 });
             }
@@ -58,6 +61,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
                     tree: arguments.next()?.into(),
                     pamdrive: arguments.next()?.into(),
                     busdrive: arguments.next()?.into(),
+                    vkey: arguments.next()?.into(),
                     provider: arguments.next()?.into(),
                     faulty: arguments.next()?.into(),
                 });
@@ -100,7 +104,7 @@ fn main() -> ExitCode {
 }
 
 fn selected(options: &Options, full: bool) -> Vec<Job> {
-    [Kind::Namespaces, Kind::Nspawn]
+    [Kind::Namespaces, Kind::Nspawn, Kind::Vm]
         .into_iter()
         .filter(|kind| options.bed.is_none_or(|wanted| wanted == *kind))
         .flat_map(|kind| {
@@ -136,25 +140,46 @@ fn perform(options: Options, jobs: &[Job]) -> Result<Tally, Failure> {
             }
         }
     }
+    let mut vm = None;
+    if jobs.iter().any(on_vm) {
+        match bed::vm::image()? {
+            Made::Ready(image) => {
+                println!("{}", image.history());
+                vm = Some(image);
+            }
+            Made::Impossible(reason) => {
+                let unmade: Vec<Job> = jobs.extract_if(.., |job| on_vm(job)).collect();
+                skipped += skip(&unmade, &reason);
+            }
+        }
+    }
     let at_once = options
         .jobs
         .or_else(|| thread::available_parallelism().map(Into::into).ok())
         .unwrap_or(1);
-    let mut tally = runner::run(&Stage { artifacts, rootfs }, &jobs, at_once);
+    let stage = Stage {
+        artifacts,
+        rootfs,
+        vm,
+    };
+    let mut tally = runner::run(&stage, &jobs, at_once);
     tally.skipped += skipped;
     Ok(tally)
 }
 
 /// The program that a case needs and this machine has not got.
 fn lacks(job: &Job) -> Option<&'static str> {
-    job.case.program.filter(|program| {
-        let path = env::var_os("PATH").unwrap_or_default();
-        !env::split_paths(&path).any(|directory| directory.join(program).is_file())
-    })
+    job.case
+        .program
+        .filter(|program| !build::installed(program))
 }
 
 fn on_nspawn(job: &Job) -> bool {
     job.kind == Kind::Nspawn
+}
+
+fn on_vm(job: &Job) -> bool {
+    job.kind == Kind::Vm
 }
 
 /// Says of each of `jobs` that it is not run, and why; returns how many.
@@ -176,6 +201,7 @@ fn become_root(artifacts: &Artifacts, jobs: &[Job]) -> Result<Tally, Failure> {
             &artifacts.tree,
             &artifacts.pamdrive,
             &artifacts.busdrive,
+            &artifacts.vkey,
             &artifacts.provider,
             &artifacts.faulty,
         ])

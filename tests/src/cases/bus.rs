@@ -360,7 +360,7 @@ fn disconnected(host: &Host) -> Outcome {
         "  {rounds} calls by callers that had gone, none granted: fewer than one in {} at 95 %{}",
         rounds / 3,
         match host.kind() {
-            Kind::Nspawn => ", with polkit",
+            Kind::Nspawn | Kind::Vm => ", with polkit",
             Kind::Namespaces => "",
         }
     );

@@ -25,6 +25,7 @@ pub mod store;
 pub mod su;
 pub mod sudo;
 pub mod vectors;
+pub mod vm;
 
 use std::time::Duration;
 
@@ -58,15 +59,19 @@ pub struct Case {
     pub run: fn(&Host) -> Outcome,
 }
 
-/// Both beds.
+/// Both quick beds.
 pub const EVERYWHERE: &[Kind] = &[Kind::Namespaces, Kind::Nspawn];
+/// All beds. The virtual machine is slow: only for a few cases that show that it is a machine like the others.
+pub const IN_A_MACHINE_TOO: &[Kind] = &[Kind::Namespaces, Kind::Nspawn, Kind::Vm];
+/// For what needs a kernel of its own: security keys, limits of units.
+pub const IN_A_MACHINE: &[Kind] = &[Kind::Vm];
 /// For what systemd does.
 pub const WITH_SYSTEMD: &[Kind] = &[Kind::Nspawn];
 /// For what happens without systemd.
 pub const WITHOUT_SYSTEMD: &[Kind] = &[Kind::Namespaces];
 
 impl Case {
-    /// A case of the product, on both beds, within a minute.
+    /// A case of the product, on both quick beds, within a minute (on the virtual machine, five).
     pub const fn new(name: &'static str, run: fn(&Host) -> Outcome) -> Self {
         Self {
             name,
@@ -140,6 +145,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         panics::CASES,
         memory::CASES,
         vectors::CASES,
+        vm::CASES,
         hygiene::CASES,
     ]
     .into_iter()
