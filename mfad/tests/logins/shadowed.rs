@@ -3,7 +3,7 @@
 use std::{future::Future, os::fd::OwnedFd, pin::Pin, sync::Arc, time::Duration};
 
 use mfad::{logind::Sessions, session::whereabouts::Whereabouts};
-use mfad_protocol::{Context, State};
+use mfad_protocol::{AuditQuery, Context, State};
 
 use crate::support::{ALICE, BOB, Bench, START, session, ssh, sudo};
 
@@ -141,4 +141,34 @@ async fn proofs_are_kept_for_the_shadow_to_see() {
     bench.clock.advance(60);
     assert_eq!(whole(phone.code(START + 60)).await, State::Granted);
     assert_eq!(bench.last_record().await["shadow"], "not-ask");
+}
+
+/// What a report counts from: every record once, however the pages fall.
+#[tokio::test]
+async fn the_trail_is_read_backwards_page_by_page() {
+    let bench = Bench::with_policy(OPEN);
+    for _ in 0..5 {
+        bench.login(ssh(ALICE.0), "").await;
+    }
+    bench.last_record().await;
+    let page = async |before, limit| {
+        let query = AuditQuery {
+            before,
+            limit: Some(limit),
+            ..AuditQuery::default()
+        };
+        bench.engine.audit(query).await.unwrap()
+    };
+    let all = page(None, 1000).await;
+    assert_eq!(all.len(), 5);
+    let (mut read, mut before) = (Vec::new(), None);
+    loop {
+        let records = page(before, 2).await;
+        let Some(oldest) = records.first().map(|(sequence, ..)| *sequence) else {
+            break;
+        };
+        before = Some(oldest);
+        read.splice(0..0, records);
+    }
+    assert_eq!(read, all);
 }
