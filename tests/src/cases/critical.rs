@@ -124,12 +124,12 @@ fn never_asks(host: &Host) -> Outcome {
 fn root_shell(host: &Host) -> Outcome {
     let (alice, totp) = put_into_place(host)?;
     let mut screen = fresh(host, &alice, &totp)?;
-    screen.line("sudo -i sh -c 'echo root-$(id -u)'")?;
+    screen.line("sudo -i test -w /etc/shadow; echo login-shell-$?")?;
     answer(&mut screen, &alice, &totp.code(0)?)?;
-    screen.expect("root-0", PROMPT)?;
-    screen.line("sudo -s sh -c 'echo again-$(id -u)'")?;
+    screen.expect("login-shell-0", PROMPT)?;
+    screen.line("sudo -s test -w /etc/shadow; echo shell-$?")?;
     answer(&mut screen, &alice, &totp.code(1)?)?;
-    screen.expect("again-0", PROMPT).map(drop)
+    screen.expect("shell-0", PROMPT).map(drop)
 }
 
 fn in_a_pipe(host: &Host) -> Outcome {

@@ -39,7 +39,7 @@ const CODE: &str = "Verification code: ";
 const NEW: &str = "an entirely new phrase 7";
 /// See `polkit`: pkexec with an agent that is there before it.
 const PKEXEC: &str =
-    "(pkttyagent --process $$ & sleep 0.5; pkexec sh -c 'echo pkexec-uid-$(id -u)')";
+    "(pkttyagent --process $$ & sleep 0.5; pkexec test -w /etc/shadow); echo pkexec-$?";
 /// What is typed before pkttyagent has hidden the input is thrown away, and it shows the prompt first.
 const FLUSH: Duration = Duration::from_millis(500);
 
@@ -92,7 +92,7 @@ fn within(host: &Host) -> Outcome {
     screen.expect("chsh-0", PROMPT)?;
     screen.line(PKEXEC)?;
     type_at(&mut screen, "Password: ", &alice.password)?;
-    screen.expect("pkexec-uid-0", PROMPT)?;
+    screen.expect("pkexec-0", PROMPT)?;
     screen.line("passwd; echo passwd-$?")?;
     type_at(&mut screen, "Current password: ", &alice.password)?;
     type_at(&mut screen, "New password: ", NEW)?;
