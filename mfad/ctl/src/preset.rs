@@ -170,7 +170,6 @@ fn read(table: &Table<'_>, source: &Source<'_>, usual: Throttle) -> Throttle {
         first_delay: duration("first-delay", usual.first_delay),
         max_delay: duration("max-delay", usual.max_delay),
         limit: number("limit", usual.limit),
-        window: duration("window", usual.window),
     }
 }
 

@@ -45,10 +45,8 @@ pub struct Throttle {
     pub first_delay: u32,
     /// Longest delay, in seconds.
     pub max_delay: u32,
-    /// Failures of one kind in [`Throttle::window`] that end it.
+    /// Failures of one kind, as long as they count, that disable it.
     pub limit: u32,
-    /// Seconds for which a failure counts.
-    pub window: u32,
 }
 
 impl Default for Throttle {
@@ -59,7 +57,6 @@ impl Default for Throttle {
             first_delay: 30,
             max_delay: 3600,
             limit: 100,
-            window: 30 * 86_400,
         }
     }
 }
