@@ -3,11 +3,16 @@
 
 use std::{
     fmt, io,
-    os::{fd::OwnedFd, unix::net::UnixStream as StdStream},
+    os::{
+        fd::{AsRawFd as _, OwnedFd},
+        unix::net::UnixStream as StdStream,
+    },
     time::Duration,
 };
 
+use nix::sys::socket::{MsgFlags, recv, send};
 use tokio::{
+    io::Interest,
     net::UnixStream,
     time::{Instant, timeout_at},
 };
@@ -65,6 +70,9 @@ impl From<io::Error> for AgentError {
 }
 
 /// A connection to an agent.
+///
+/// Whoever sent the socket shares it, and can make it a blocking one again at any moment. So each call says for itself that
+/// it does not wait: one that did would hold up everybody's logins.
 #[derive(Debug)]
 pub struct Agent(UnixStream);
 
@@ -132,13 +140,11 @@ impl Agent {
     }
 
     async fn send(&self, mut bytes: &[u8]) -> io::Result<()> {
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
         while !bytes.is_empty() {
-            self.0.writable().await?;
-            match self.0.try_write(bytes) {
-                Ok(sent) => bytes = &bytes[sent..],
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
-            }
+            let give = || Ok(send(self.0.as_raw_fd(), bytes, flags)?);
+            let sent = self.0.async_io(Interest::WRITABLE, give).await?;
+            bytes = &bytes[sent..];
         }
         Ok(())
     }
@@ -146,12 +152,11 @@ impl Agent {
     async fn fill(&self, buffer: &mut [u8]) -> io::Result<()> {
         let mut filled = 0;
         while filled < buffer.len() {
-            self.0.readable().await?;
-            match self.0.try_read(&mut buffer[filled..]) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(read) => filled += read,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
+            let rest = &mut buffer[filled..];
+            let take = || Ok(recv(self.0.as_raw_fd(), rest, MsgFlags::MSG_DONTWAIT)?);
+            match self.0.async_io(Interest::READABLE, take).await? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                read => filled += read,
             }
         }
         Ok(())
@@ -181,4 +186,38 @@ pub fn signature(reply: &[u8]) -> Option<Vec<u8>> {
     }
     let signature = fields.string()?.to_vec();
     fields.is_empty().then_some(signature)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Write as _, thread};
+
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+
+    use super::*;
+
+    /// An agent that says so much, makes our end of the connection a blocking one, and leaves long after its time is up.
+    fn blocking(says: &'static [u8]) -> Agent {
+        let (ours, mut theirs) = StdStream::pair().unwrap();
+        let shared = ours.try_clone().unwrap();
+        let agent = Agent::over(ours.into()).unwrap();
+        fcntl(&shared, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
+        theirs.write_all(says).unwrap();
+        thread::spawn(move || {
+            thread::sleep(4 * TRANSFER);
+            drop((theirs, shared));
+        });
+        agent
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn an_agent_that_makes_the_socket_block_holds_nobody_up() {
+        let agent = blocking(&[0, 0]);
+        assert!(matches!(agent.keys().await, Err(AgentError::Silent)));
+        let agent = blocking(&[]);
+        let message = vec![0; 4 << 20];
+        let until = Instant::now() + 2 * TRANSFER;
+        let signed = agent.sign(&[], &message, 0, until).await;
+        assert!(matches!(signed, Err(AgentError::Silent)));
+    }
 }
