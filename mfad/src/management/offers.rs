@@ -35,7 +35,6 @@ pub struct Offer {
     pub what: Offered,
     /// Whether it was offered to somebody without a factor, who had none to prove.
     pub only_first: bool,
-    expires: i64,
     tries_left: u8,
 }
 
@@ -47,7 +46,6 @@ impl Offer {
             name,
             what,
             only_first,
-            expires: 0,
             tries_left: TRIES,
         }
     }
@@ -63,9 +61,16 @@ pub enum Offered {
     SshKey(Kind, Option<PublicKey>),
 }
 
+/// An offer's place. It is kept while the offer is out: being confirmed, which may take as long as an agent pleases.
+struct Held {
+    person: PersonKey,
+    expires: i64,
+    offer: Option<Offer>,
+}
+
 /// All offers.
 pub struct Offers {
-    open: Mutex<HashMap<String, Offer>>,
+    open: Mutex<HashMap<String, Held>>,
     capacity: usize,
 }
 
@@ -84,57 +89,75 @@ impl Offers {
         }
     }
 
-    /// Files an offer under a new id; `None` if there is no randomness.
-    pub fn file(&self, mut offer: Offer, now: Now) -> Option<String> {
+    /// Files an offer under a new id; `None` if there is no randomness, or the person confirms as many as they may have.
+    pub fn file(&self, offer: Offer, now: Now) -> Option<String> {
         let id = random_id()?;
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|_, offer| offer.expires > now.steady);
-        let own = open
-            .values()
-            .filter(|other| other.person.uid == offer.person.uid);
+        open.retain(|_, held| held.expires > now.steady);
+        let uid = offer.person.uid;
+        let own = open.values().filter(|other| other.person.uid == uid);
         if own.count() >= OF_ONE {
-            withdraw_one(&mut open, |other| other.person.uid == offer.person.uid);
+            withdraw_one(&mut open, |other| other.person.uid == uid)?;
         } else if open.len() >= self.capacity {
-            withdraw_one(&mut open, |_| true);
+            withdraw_one(&mut open, |_| true)?;
         }
-        offer.expires = now.steady + LIFETIME;
-        open.insert(id.clone(), offer);
+        let held = Held {
+            person: offer.person.clone(),
+            expires: now.steady + LIFETIME,
+            offer: Some(offer),
+        };
+        open.insert(id.clone(), held);
         Some(id)
     }
 
-    /// Takes an offer out, if it is this person's and has tries left.
+    /// Takes an offer out, if it is this person's and has tries left. Its place is kept until it is put back or closed.
     pub fn take(&self, id: &str, uid: u32, now: Now) -> Option<Offer> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let offer = open.get(id)?;
-        let usable = offer.person.uid == uid && offer.expires > now.steady && offer.tries_left > 0;
-        if usable { open.remove(id) } else { None }
+        let held = open.get_mut(id)?;
+        let usable = held.person.uid == uid && held.expires > now.steady;
+        if usable { held.offer.take() } else { None }
     }
 
-    /// Puts an offer back after a wrong code.
+    /// Puts an offer back after a wrong code, unless it has been forgotten meanwhile; says how many tries are left.
     pub fn put_back(&self, id: &str, mut offer: Offer) -> u8 {
         offer.tries_left = offer.tries_left.saturating_sub(1);
         let left = offer.tries_left;
-        if left > 0 {
-            self.open
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(id.to_owned(), offer);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        match open.get_mut(id) {
+            Some(held) if left > 0 => {
+                held.offer = Some(offer);
+                left
+            }
+            _ => {
+                open.remove(id);
+                0
+            }
         }
-        left
     }
 
-    /// Withdraws all offers to a person: what they had proven for them is gone.
+    /// Gives up the place of an offer that was taken out and is proven. `false` if it has been forgotten meanwhile: then
+    /// what it was made with is gone, and nothing may come of it.
+    #[must_use]
+    pub fn close(&self, id: &str) -> bool {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.remove(id).is_some()
+    }
+
+    /// Withdraws all offers to a person, also those that are out: what they had proven for them is gone.
     pub fn forget(&self, name: &str) {
         self.open
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .retain(|_, offer| offer.person.name != name);
+            .retain(|_, held| held.person.name != name);
     }
 
-    /// Withdraws an offer.
+    /// Withdraws an offer. One that is out ends by itself.
     pub fn withdraw(&self, id: &str, uid: u32) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.get(id).is_some_and(|offer| offer.person.uid == uid) {
+        if open
+            .get(id)
+            .is_some_and(|held| held.person.uid == uid && held.offer.is_some())
+        {
             open.remove(id);
         }
     }
@@ -142,22 +165,24 @@ impl Offers {
     /// Whether any offer waits; the daemon does not exit under it.
     pub fn is_empty(&self, now: Now) -> bool {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|_, offer| offer.expires > now.steady);
+        open.retain(|_, held| held.expires > now.steady);
         open.is_empty()
     }
 }
 
-/// Withdraws the oldest offer of whoever has most of these.
-fn withdraw_one(open: &mut HashMap<String, Offer>, of_these: impl Fn(&Offer) -> bool) {
-    let places = open.iter().filter(|(_, offer)| of_these(offer));
-    let places = places.map(|(id, offer)| Place {
-        holder: offer.person.uid,
-        age: offer.expires,
+/// Withdraws the oldest offer of whoever has most of these. `None` if all of them are out, where none can be withdrawn: who
+/// confirms them holds descriptors and memory as long as that takes.
+fn withdraw_one(open: &mut HashMap<String, Held>, of_these: impl Fn(&Held) -> bool) -> Option<()> {
+    let places = open
+        .iter()
+        .filter(|(_, held)| held.offer.is_some() && of_these(held));
+    let places = places.map(|(id, held)| Place {
+        holder: held.person.uid,
+        age: held.expires,
         key: id,
     });
-    if let Some(id) = taken(places).cloned() {
-        open.remove(&id);
-    }
+    let id = taken(places).cloned()?;
+    open.remove(&id).map(drop)
 }
 
 #[cfg(test)]
@@ -222,6 +247,38 @@ mod tests {
         offers.forget("u1000");
         assert!(offers.take(&alices, 1000, NOW).is_none());
         assert!(offers.take(&bobs, 1001, NOW).is_some());
+    }
+
+    #[test]
+    fn an_offer_that_is_out_when_its_person_is_reset_comes_to_nothing() {
+        let offers = Offers::default();
+        let id = file(&offers, 1000).unwrap();
+        let out = offers.take(&id, 1000, NOW).unwrap();
+        offers.forget("u1000");
+        assert_eq!(offers.put_back(&id, out), 0);
+        assert!(offers.take(&id, 1000, NOW).is_none());
+        let id = file(&offers, 1000).unwrap();
+        let _out = offers.take(&id, 1000, NOW).unwrap();
+        offers.forget("u1000");
+        assert!(!offers.close(&id));
+        let id = file(&offers, 1000).unwrap();
+        let _out = offers.take(&id, 1000, NOW).unwrap();
+        assert!(offers.close(&id));
+    }
+
+    #[test]
+    fn nobody_confirms_more_at_once_than_they_may_have() {
+        let offers = Offers::default();
+        let ids: Vec<_> = (0..OF_ONE).map(|_| file(&offers, 1000).unwrap()).collect();
+        let mut out: Vec<_> = ids
+            .iter()
+            .map(|id| offers.take(id, 1000, NOW).unwrap())
+            .collect();
+        offers.withdraw(&ids[0], 1000);
+        assert!(file(&offers, 1000).is_none());
+        assert!(file(&offers, 1001).is_some(), "somebody else");
+        offers.put_back(&ids[0], out.remove(0));
+        assert!(file(&offers, 1000).is_some());
     }
 
     #[test]

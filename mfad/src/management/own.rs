@@ -60,7 +60,11 @@ impl Engine {
             settings: &loaded.settings,
         };
         let key = enrollment::person_key(&account);
-        let no_id = || Refusal::Unavailable("the kernel gave no random bytes; try again".into());
+        let no_id = || {
+            Refusal::Unavailable(
+                "your other enrollments are still going on; try again in a moment".into(),
+            )
+        };
         let shown_name = name.clone().unwrap_or_else(|| kind.word().to_owned());
         if kind == Kind::BackupCodes {
             let (set, codes, digests) = self.make_codes().await?;
@@ -104,17 +108,23 @@ impl Engine {
                 return Err(refusal);
             }
         };
-        self.keep_own(caller, offer, new, now).await
+        self.keep_own(caller, id, offer, new, now).await
     }
 
     /// Stores what an offer has come to.
     pub(super) async fn keep_own(
         &self,
         caller: &Caller,
+        id: &str,
         offer: Offer,
         new: NewCredential,
         now: Now,
     ) -> Result<CredentialInfo, Refusal> {
+        if !self.offers.close(id) {
+            return Err(Refusal::NeedsGrant(
+                "what you have enrolled has changed meanwhile; begin again".into(),
+            ));
+        }
         let new = NewCredential {
             only_first: offer.only_first,
             ..new
@@ -230,12 +240,22 @@ impl Engine {
             "removed",
             Some(what),
         );
-        Ok(self
-            .recorded(record, |record| {
-                self.store
-                    .remove_credential(person.id, credential.id, record)
-            })
-            .await?)
+        self.forget_proofs(&person.key.name);
+        self.recorded(record, |record| {
+            self.store
+                .remove_credential(person.id, credential.id, record)
+        })
+        .await?;
+        self.forget_proofs(&person.key.name);
+        Ok(())
+    }
+
+    /// Ends what was begun with a proof of a factor that goes: whoever has stolen it may have used it. Before it goes and
+    /// after, so that nothing that began in between outlives it.
+    pub(super) fn forget_proofs(&self, user: &str) {
+        self.offers.forget(user);
+        self.grants.forget(user);
+        self.registry.end(|running| running.rests_on_a_proof(user));
     }
 
     /// Makes backup codes beside the event loop: hashing ten of them takes a third of a second.

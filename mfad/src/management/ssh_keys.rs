@@ -43,7 +43,7 @@ impl Engine {
             None => Vec::new(),
         };
         if let Some(key) = wanted {
-            not_enrolled(key, &known)?;
+            not_enrolled(key, &known).inspect_err(|_| _ = self.offers.close(id))?;
         }
         let proof = asking_agent::prove(socket, &offer.person, *kind, wanted.clone(), &known);
         let (key, signed) = match proof.await {
@@ -60,7 +60,7 @@ impl Engine {
         };
         let counter = signed.authenticator.map_or(0, |says| says.counter);
         let new = maker.ssh_key(&offer.person, &key, counter, offer.name.clone())?;
-        self.keep_own(caller, offer, new, now).await
+        self.keep_own(caller, id, offer, new, now).await
     }
 
     /// The SSH keys that a person has enrolled.

@@ -169,10 +169,10 @@ impl Engine {
     pub async fn reset_user(&self, caller: &Caller, user: &str) -> Result<(), Refusal> {
         let person = self.known_person(user).await?;
         let record = self.act(caller, user, Event::Administration, "reset", None);
+        self.forget_proofs(user);
         self.recorded(record, |record| self.store.reset_person(person.id, record))
             .await?;
-        self.offers.forget(user);
-        self.grants.forget(user);
+        self.forget_proofs(user);
         Ok(())
     }
 

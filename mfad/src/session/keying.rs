@@ -35,6 +35,13 @@ pub(super) struct Keying {
     work: Work,
 }
 
+impl Keying {
+    /// Whether a factor has been proven before this key was asked.
+    pub(super) fn has_proofs(&self) -> bool {
+        self.dialogue.allowed.used() > 0
+    }
+}
+
 #[derive(Debug)]
 enum Work {
     /// The module has yet to send a connection to the agent.

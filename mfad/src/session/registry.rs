@@ -144,6 +144,14 @@ impl<D> Registry<D> {
         }
     }
 
+    /// Ends those dialogues that wait for an answer.
+    pub fn end(&self, which: impl Fn(&D) -> bool) {
+        self.running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|_, entry| !entry.dialogue.as_ref().is_some_and(&which));
+    }
+
     /// Ends every dialogue of a connection that is gone.
     pub fn disconnected(&self, connection: &Connection) {
         self.running

@@ -54,6 +54,22 @@ pub(super) enum Stage {
 }
 
 impl Running {
+    /// Whether that person has proven something in it already.
+    pub(crate) fn rests_on_a_proof(&self, user: &str) -> bool {
+        let theirs = self
+            .person
+            .as_ref()
+            .is_some_and(|(_, key)| key.name == user);
+        theirs
+            && match &self.stage {
+                Stage::Code(dialogue) => dialogue.allowed.used() > 0,
+                Stage::Key(keying) => keying.has_proofs(),
+                Stage::Remember(_) => true,
+                // Nothing comes of it once its person is gone.
+                Stage::Enroll(_) => false,
+            }
+    }
+
     /// The prompt of this dialogue.
     pub(super) fn prompt(&self, dialogue: &Dialogue) -> String {
         let text = &self.loaded.settings.prompt.text;

@@ -1,8 +1,9 @@
 //! `remember`: a device stands in for a factor where its person wanted that, and only for as long as all is as it was.
 
-use mfad_protocol::{Context, Hook, State, Step};
+use mfad::session::{Caller, Connection};
+use mfad_protocol::{Context, EnrollmentOptions, Hook, State, Step};
 
-use crate::support::{ALICE, Bench, Phone, START, key, loaded, ssh};
+use crate::support::{ALICE, Bench, Phone, START, key, loaded, root, ssh};
 
 const POLICY: &str = r#"
 [[rule]]
@@ -207,4 +208,64 @@ async fn a_password_change_forgets_them_where_that_is_asked_for() {
         };
         assert_eq!(bench.whole(with_key(1), &[]).await, expected);
     }
+}
+
+/// Somebody with a stolen phone is at the question when the phone's factor is taken away.
+#[tokio::test]
+async fn a_dialogue_in_which_a_factor_was_proven_ends_when_that_goes() {
+    for reset in [true, false] {
+        let (bench, phone) = bench().await;
+        let thief = root(7);
+        let (session, _) = bench.engine.begin(&thief, with_key(1), None).await;
+        let code = vec![phone.code(START).into_bytes()];
+        let asked = bench.engine.respond(&thief, &session, code).await;
+        assert!(question(&asked).starts_with("Remember"));
+        let taken = if reset {
+            bench.engine.reset_user(&root(0), ALICE.0).await
+        } else {
+            bench
+                .engine
+                .remove_credential_of(&root(0), ALICE.0, "totp")
+                .await
+        };
+        taken.unwrap();
+        let answer = vec![b"y".to_vec()];
+        let end = bench.engine.respond(&thief, &session, answer).await;
+        assert_eq!(end.state, State::Denied, "{reset}");
+    }
+}
+
+/// The same with a factor of the thief's own, offered for the proof and not yet confirmed.
+#[tokio::test]
+async fn an_enrollment_that_a_factor_was_proven_for_ends_when_that_goes() {
+    let (bench, phone) = bench().await;
+    let alice = Caller {
+        uid: ALICE.1,
+        connection: Connection::Bus(":1.7".into()),
+    };
+    let context = Context {
+        service: "mfactl".into(),
+        ..ssh(ALICE.0)
+    };
+    let (session, _) = bench.engine.begin(&alice, context, None).await;
+    let code = vec![phone.code(START).into_bytes()];
+    let grant = bench.engine.respond(&alice, &session, code).await.grant;
+    let offer = bench
+        .engine
+        .offer_own(
+            &alice,
+            "totp",
+            EnrollmentOptions::default(),
+            &grant.unwrap(),
+        )
+        .await
+        .unwrap();
+    bench
+        .engine
+        .remove_credential_of(&root(0), ALICE.0, "totp")
+        .await
+        .unwrap();
+    let theirs = Phone::of(&offer.secret.unwrap()).code(START);
+    let confirmed = bench.engine.confirm_own(&alice, &offer.id, &theirs).await;
+    assert!(confirmed.is_err(), "{confirmed:?}");
 }
