@@ -15,6 +15,9 @@ const OF_ALL: usize = 2048;
 const LARGE: usize = 4096;
 /// Most large calls of everybody.
 const LARGE_OF_ALL: usize = 32;
+/// Most descriptors that calls of everybody hold. What the daemon may have open in all is for the logins on the sockets
+/// first; a login by way of the bus brings one, and so does the enrollment of a key.
+const DESCRIPTORS_OF_ALL: usize = 64;
 /// When a call is taken for answered, whatever became of it: longer than polkit's minute, and than any look-up.
 const FORGOTTEN: Duration = Duration::from_mins(2);
 
@@ -24,29 +27,37 @@ pub(super) struct Admission {
     senders: HashMap<String, HashMap<u32, Call>>,
     count: usize,
     large: usize,
+    descriptors: usize,
+}
+
+/// How much a call takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Size {
+    /// In bytes.
+    pub length: usize,
+    /// How many descriptors it brings.
+    pub descriptors: usize,
 }
 
 #[derive(Debug)]
 struct Call {
-    large: bool,
+    size: Size,
     since: Instant,
+}
+
+impl Call {
+    const fn is_large(&self) -> bool {
+        self.size.length > LARGE
+    }
 }
 
 impl Admission {
     /// Whether a call may be served; it is then remembered until it is answered.
-    pub(super) fn admit(&mut self, sender: &str, serial: u32, length: usize, now: Instant) -> bool {
-        let large = length > LARGE;
-        let full = |this: &Self| {
-            this.count >= OF_ALL
-                || (large && this.large >= LARGE_OF_ALL)
-                || this
-                    .senders
-                    .get(sender)
-                    .is_some_and(|calls| calls.len() >= OF_ONE)
-        };
-        if full(self) {
+    pub(super) fn admit(&mut self, sender: &str, serial: u32, size: Size, now: Instant) -> bool {
+        let call = Call { size, since: now };
+        if self.is_full_for(sender, &call) {
             self.forget(now);
-            if full(self) {
+            if self.is_full_for(sender, &call) {
                 return false;
             }
         }
@@ -55,10 +66,20 @@ impl Admission {
         if calls.contains_key(&serial) {
             return false;
         }
-        calls.insert(serial, Call { large, since: now });
         self.count += 1;
-        self.large += usize::from(large);
+        self.large += usize::from(call.is_large());
+        self.descriptors += size.descriptors;
+        calls.insert(serial, call);
         true
+    }
+
+    fn is_full_for(&self, sender: &str, call: &Call) -> bool {
+        let own = self.senders.get(sender).map_or(0, HashMap::len);
+        own >= OF_ONE
+            || self.count >= OF_ALL
+            || (call.is_large() && self.large >= LARGE_OF_ALL)
+            || (call.size.descriptors > 0
+                && self.descriptors + call.size.descriptors > DESCRIPTORS_OF_ALL)
     }
 
     /// An answer has been written.
@@ -68,7 +89,8 @@ impl Admission {
         };
         if let Some(call) = calls.remove(&serial) {
             self.count -= 1;
-            self.large -= usize::from(call.large);
+            self.large -= usize::from(call.is_large());
+            self.descriptors -= call.size.descriptors;
         }
         if calls.is_empty() {
             self.senders.remove(sender);
@@ -81,7 +103,11 @@ impl Admission {
             !calls.is_empty()
         });
         let calls = || self.senders.values().flat_map(HashMap::values);
-        (self.count, self.large) = (calls().count(), calls().filter(|call| call.large).count());
+        (self.count, self.large) = (
+            calls().count(),
+            calls().filter(|call| call.is_large()).count(),
+        );
+        self.descriptors = calls().map(|call| call.size.descriptors).sum();
     }
 }
 
@@ -89,7 +115,10 @@ impl Admission {
 mod tests {
     use super::*;
 
-    const SMALL: usize = 200;
+    const SMALL: Size = Size {
+        length: 200,
+        descriptors: 0,
+    };
 
     #[test]
     fn a_sender_has_its_share_until_it_is_answered() {
@@ -108,9 +137,13 @@ mod tests {
         let mut admission = Admission::default();
         let now = Instant::now();
         let senders: Vec<String> = (0..OF_ALL + 10).map(|n| format!(":1.{n}")).collect();
+        let size = Size {
+            length: LARGE + 1,
+            ..SMALL
+        };
         let large = |admission: &mut Admission| {
             let all = senders.iter();
-            all.filter(|sender| admission.admit(sender, 1, LARGE + 1, now))
+            all.filter(|sender| admission.admit(sender, 1, size, now))
                 .count()
         };
         assert_eq!(large(&mut admission), LARGE_OF_ALL);
@@ -124,6 +157,31 @@ mod tests {
         assert!(admission.senders.is_empty());
         assert_eq!((admission.count, admission.large), (0, 0));
         assert_eq!(large(&mut admission), LARGE_OF_ALL);
+    }
+
+    #[test]
+    fn descriptors_are_bounded_and_calls_without_any_are_served_all_the_same() {
+        let mut admission = Admission::default();
+        let now = Instant::now();
+        let some = Size {
+            descriptors: 4,
+            ..SMALL
+        };
+        let senders: Vec<String> = (0..OF_ALL).map(|n| format!(":1.{n}")).collect();
+        let admitted = senders
+            .iter()
+            .filter(|sender| admission.admit(sender, 1, some, now));
+        assert_eq!(admitted.count(), DESCRIPTORS_OF_ALL / 4);
+        assert!(admission.admit(":2.1", 1, SMALL, now));
+        assert!(!admission.admit(":2.1", 2, some, now));
+        admission.answered(&senders[0], 1);
+        assert!(admission.admit(":2.1", 2, some, now));
+        assert!(!admission.admit(":2.1", 3, some, now));
+        assert!(
+            admission.admit(":2.1", 3, some, now + FORGOTTEN),
+            "after so long"
+        );
+        assert_eq!(admission.descriptors, 4);
     }
 
     #[test]

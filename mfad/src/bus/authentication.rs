@@ -1,19 +1,29 @@
 //! `org.mfad.Mfad1.Authentication`: logins, over the bus and over the sockets. Dispatch only.
 
-use std::sync::Arc;
+use std::{
+    os::fd::{AsFd as _, OwnedFd},
+    sync::Arc,
+};
 
 use mfad_protocol::{Context, State, Step};
-use zbus::{OwnedFd, interface, message::Header};
+use zbus::{Fd, interface, message::Header};
 
 use super::{caller, error::Error};
 use crate::{core::Core, session::Caller};
+
+/// The first of the descriptors that a call names; more are nobody's. They are the message's own: a list that names one of
+/// them a thousand times makes no thousand of it.
+pub(super) fn first(descriptors: &[Fd<'_>]) -> Option<OwnedFd> {
+    let descriptor = descriptors.first()?;
+    descriptor.as_fd().try_clone_to_owned().ok()
+}
 
 /// Begins a login. `process` is the host program's pidfd.
 pub(super) async fn begin(
     core: &Core,
     caller: &Caller,
     context: Context,
-    process: Option<std::os::fd::OwnedFd>,
+    process: Option<OwnedFd>,
 ) -> (String, Step) {
     let _busy = core.busy();
     match core.engine() {
@@ -37,7 +47,7 @@ pub(super) async fn respond(
     caller: &Caller,
     session: &str,
     answers: Vec<Vec<u8>>,
-    descriptor: Option<std::os::fd::OwnedFd>,
+    descriptor: Option<OwnedFd>,
 ) -> Step {
     let _busy = core.busy();
     match core.engine() {
@@ -75,11 +85,11 @@ impl Authentication {
     async fn begin(
         &self,
         context: Context,
-        descriptors: Vec<OwnedFd>,
+        descriptors: Vec<Fd<'_>>,
         #[zbus(connection)] bus: &zbus::Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(String, Step), Error> {
-        let process = descriptors.into_iter().next().map(Into::into);
+        let process = first(&descriptors);
         let _busy = self.0.busy();
         let caller = caller::on_bus(bus, &header).await?;
         Ok(begin(&self.0, &caller, context, process).await)
@@ -91,11 +101,11 @@ impl Authentication {
         &self,
         session: String,
         answers: Vec<Vec<u8>>,
-        descriptors: Vec<OwnedFd>,
+        descriptors: Vec<Fd<'_>>,
         #[zbus(connection)] bus: &zbus::Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<Step, Error> {
-        let descriptor = descriptors.into_iter().next().map(Into::into);
+        let descriptor = first(&descriptors);
         let _busy = self.0.busy();
         let caller = caller::on_bus(bus, &header).await?;
         Ok(respond(&self.0, &caller, &session, answers, descriptor).await)

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use mfad_protocol::{CredentialInfo, DeviceInfo, EnrollmentOffer, EnrollmentOptions, UserInfo};
-use zbus::{Connection, OwnedFd, interface, message::Header};
+use zbus::{Connection, Fd, interface, message::Header};
 
-use super::{caller::on_bus, error::Error};
+use super::{authentication::first, caller::on_bus, error::Error};
 use crate::core::Core;
 
 /// The interface.
@@ -76,13 +76,13 @@ impl Enrollment {
     async fn confirm_key(
         &self,
         offer: String,
-        descriptors: Vec<OwnedFd>,
+        descriptors: Vec<Fd<'_>>,
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<CredentialInfo, Error> {
         let _busy = self.core.busy();
         let caller = on_bus(bus, &header).await?;
-        let socket = descriptors.into_iter().next().map(Into::into);
+        let socket = first(&descriptors);
         Ok(self
             .core
             .engine()?

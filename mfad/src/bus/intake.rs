@@ -22,7 +22,7 @@ use zbus::{
 };
 
 use super::{
-    admission::Admission,
+    admission::{Admission, Size},
     frame::{FIXED_HEADER, announced, give, refused, take},
 };
 
@@ -134,8 +134,11 @@ impl Reader {
             .admission
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let (serial, length) = (primary.serial_num().get(), message.data().len());
-        admission.admit(sender, serial, length, Instant::now())
+        let size = Size {
+            length: message.data().len(),
+            descriptors: message.data().fds().len(),
+        };
+        admission.admit(sender, primary.serial_num().get(), size, Instant::now())
     }
 }
 

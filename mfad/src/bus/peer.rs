@@ -1,12 +1,7 @@
 //! One peer of a login socket: its calls, one after the other, to the Authentication interface alone.
 //! Dispatch only: what it answers is decided behind `authentication`.
 
-use std::{
-    io,
-    os::fd::{AsFd as _, OwnedFd},
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use mfad_protocol::{Context, limits, names};
 use tokio::time::Instant;
@@ -20,7 +15,7 @@ use zbus::{
 };
 
 use super::{
-    authentication::{self, Authentication},
+    authentication::{self, Authentication, first},
     stream::Stream,
 };
 use crate::{core::Core, session::Caller};
@@ -160,12 +155,6 @@ impl Peer {
             _ => wrong(header, "UnknownMethod", "there is no such method here"),
         }
     }
-}
-
-/// The first of the descriptors that came with a call; more are nobody's, and closed.
-fn first(descriptors: &[Fd<'_>]) -> Option<OwnedFd> {
-    let descriptor = descriptors.first()?;
-    descriptor.as_fd().try_clone_to_owned().ok()
 }
 
 /// What there is to call here (D-Bus specification, "Introspection Data Format").
