@@ -112,6 +112,12 @@ impl Rig {
         words.unwrap().parse().unwrap()
     }
 
+    /// How many descriptors the daemon has open.
+    fn descriptors(&self) -> usize {
+        let open = fs::read_dir(format!("/proc/{}/fd", self.daemon.0.id()));
+        open.unwrap().count()
+    }
+
     /// Until the daemon has its name, and then one answer.
     async fn serves(&self, client: &Connection) {
         let until = Instant::now() + Duration::from_secs(20);
@@ -206,6 +212,27 @@ fn messages_of_30_megabytes_cost_no_memory_and_nobody_else_s_calls() {
         let resident = rig.most_resident();
         println!("16 messages of 30 MiB: VmHWM {resident} KiB");
         assert!(resident < MOST_RESIDENT, "{resident} KiB");
+    });
+}
+
+#[test]
+fn messages_with_many_descriptors_leave_none_open_and_cost_nobody_s_calls() {
+    let rig = Rig::start();
+    runtime().block_on(async {
+        let (hostile, honest) = (rig.client().await, rig.client().await);
+        rig.serves(&honest).await;
+        let before = rig.descriptors();
+        let file = fs::File::open("/dev/null").unwrap();
+        let eight: Vec<zbus::Fd<'_>> = (0..8).map(|_| zbus::Fd::from(&file)).collect();
+        let body = ("nosuchsession", Vec::<Vec<u8>>::new(), eight);
+        for _ in 0..200 {
+            let message = call(&hostile, names::AUTHENTICATION, "Respond").build(&body);
+            hostile.send(&message.unwrap()).await.unwrap();
+        }
+        assert!(answers(&honest).await);
+        let after = rig.descriptors();
+        println!("1600 descriptors: {before} open before, {after} after");
+        assert!(after < before + 16, "{after}");
     });
 }
 
