@@ -29,6 +29,7 @@ use crate::{
     config::{Paths, read_key},
     core::Core,
     engine::Engine,
+    helper::Helper,
     logind::{Logind, Sessions},
     privilege, rotation,
     store::{seal::Keyring, sqlite::SqliteStore},
@@ -229,7 +230,11 @@ fn assembler(
             Arc::clone(&clock),
             trail.clone(),
         )
-        .map(|engine| engine.asking(Arc::clone(&sessions)))
+        .map(|engine| {
+            engine
+                .asking(Arc::clone(&sessions))
+                .reaching(Helper::at(paths.run_dir.join("fido.sock")))
+        })
         .map_err(|error| vec![error.to_string()])
     })
 }

@@ -16,8 +16,9 @@ use crate::{
         backup::Set,
         otp::{Generator, Windows, identity},
     },
+    helper::Helper,
     logind::{Nowhere, Sessions},
-    management::Offers,
+    management::{Offers, fido2::Makings},
     people::People,
     session::{enrolling::Shown, grant::Grants, registry::Registry, running::Running},
     store::{
@@ -48,6 +49,8 @@ pub struct Engine {
     pub people: People,
     /// Login sessions.
     pub sessions: Arc<dyn Sessions>,
+    /// Security keys of this machine.
+    pub helper: Helper,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Dialogues in progress.
@@ -58,6 +61,8 @@ pub struct Engine {
     pub shown: Shown,
     /// Factors offered and not yet confirmed.
     pub offers: Offers,
+    /// Security keys being enrolled.
+    pub makings: Makings,
     /// Where audit records go besides the store.
     pub trail: Trail,
     /// Bounds hashing.
@@ -112,10 +117,12 @@ impl Engine {
             keyring,
             people: People::default(),
             sessions: Arc::new(Nowhere),
+            helper: Helper::default(),
             clock,
             grants: Grants::default(),
             shown: Shown::default(),
             offers: Offers::default(),
+            makings: Makings::default(),
             trail,
             hashing: Semaphore::new(HASHING_AT_ONCE),
             decoy,
@@ -126,6 +133,12 @@ impl Engine {
     #[must_use]
     pub fn asking(self, sessions: Arc<dyn Sessions>) -> Self {
         Self { sessions, ..self }
+    }
+
+    /// The same, with this way to the security keys.
+    #[must_use]
+    pub fn reaching(self, helper: Helper) -> Self {
+        Self { helper, ..self }
     }
 
     /// The configuration in force.
@@ -215,6 +228,7 @@ impl Engine {
         self.registry.len(std::time::Instant::now()) == 0
             && self.grants.waiting(now) == 0
             && self.offers.is_empty(now)
+            && self.makings.is_empty()
     }
 }
 

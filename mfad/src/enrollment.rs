@@ -9,6 +9,7 @@ use crate::{
     factor::{
         FactorError,
         backup::{Set, grouped as grouped_code},
+        fido2::Registered,
         otp::{Generator, Hash, identity},
         ssh_key,
     },
@@ -100,6 +101,28 @@ impl Maker<'_> {
     ) -> Result<NewCredential, FactorError> {
         let (id, kind) = (random_credential_id()?, key.kind());
         let sealed = ssh_key::seal(key, self.keyring, &identity(person, kind, id))?;
+        Ok(NewCredential {
+            id,
+            kind,
+            name,
+            standing: Standing::Active,
+            only_first: false,
+            sealed,
+            moving: counter.into(),
+            codes: Vec::new(),
+        })
+    }
+
+    /// A credential of a security key, with its signature counter at `counter`.
+    pub fn security_key(
+        &self,
+        person: &PersonKey,
+        registered: &Registered,
+        counter: u32,
+        name: Option<String>,
+    ) -> Result<NewCredential, FactorError> {
+        let (id, kind) = (random_credential_id()?, Kind::Fido2);
+        let sealed = registered.seal(self.keyring, &identity(person, kind, id))?;
         Ok(NewCredential {
             id,
             kind,

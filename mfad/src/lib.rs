@@ -14,6 +14,7 @@ pub mod enrollment;
 pub mod factor;
 pub mod failpoint;
 mod fairness;
+pub mod helper;
 mod hex;
 pub mod host;
 pub mod location;

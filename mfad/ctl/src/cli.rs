@@ -69,6 +69,7 @@ Examples:
   mfactl enroll totp --text           no QR code: the secret and its URI, for screen readers
   mfactl enroll hotp --name token     counter-based, for hardware tokens
   mfactl enroll backup-codes          the same as `mfactl codes`
+  mfactl enroll fido2 --name blue     the security key that is plugged in here
   mfactl enroll ssh-sk --name blue    the security key behind your forwarded SSH agent (ssh -A)
 
 With --json the offer is printed as one line, a code is read from the standard input, and the new
@@ -120,6 +121,9 @@ Example: mfactl prefer totp")]
         #[arg(value_enum)]
         kind: Option<Kind>,
     },
+    /// Take over what another module knows of its users (administrators)
+    #[command(subcommand)]
+    Import(ImportCommand),
     /// Look after users (administrators)
     #[command(subcommand)]
     User(UserCommand),
@@ -153,6 +157,23 @@ Examples:
         /// At most so many, the newest
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
+    },
+}
+
+/// Taking over.
+#[derive(Debug, Subcommand)]
+pub enum ImportCommand {
+    /// Security keys that users have registered with pam_u2f; nobody needs to touch them again
+    #[command(after_help = "\
+A credential counts at once, and can be removed like any other. Files in home directories are the users' own word:
+look at them before you take them over.
+Example: sudo mfactl import pam-u2f /etc/u2f_mappings --origin pam://host.example.org")]
+    PamU2f {
+        /// The mapping file: `USER:KEYHANDLE,KEY,TYPE,ATTRIBUTES…`
+        file: PathBuf,
+        /// What pam_u2f's `origin=` says; `pam://` and this host's name without it
+        #[arg(long)]
+        origin: Option<String>,
     },
 }
 

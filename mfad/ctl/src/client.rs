@@ -66,6 +66,13 @@ pub trait Enrollment {
     fn confirm(&self, offer: &str, code: &str) -> zbus::Result<CredentialInfo>;
     /// Stores an offered SSH key, which signs through this agent.
     fn confirm_key(&self, offer: &str, fds: Vec<OwnedFd>) -> zbus::Result<CredentialInfo>;
+    /// One turn of enrolling a security key of this machine.
+    fn confirm_security_key(
+        &self,
+        offer: &str,
+        answers: Vec<Vec<u8>>,
+        fds: Vec<OwnedFd>,
+    ) -> zbus::Result<(Step, Vec<CredentialInfo>)>;
     /// Forgets an offer.
     fn cancel(&self, offer: &str) -> zbus::Result<()>;
     /// Removes a factor.

@@ -8,13 +8,13 @@ use nix::unistd::geteuid;
 use serde_json::Value;
 
 use crate::agent::Agent;
-use crate::cli::{Cli, Command, EnrollArgs, PolicyCommand};
+use crate::cli::{Cli, Command, EnrollArgs, ImportCommand, PolicyCommand};
 use crate::client::{AdministrationProxy, Client};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
 use crate::{
-    administration, audit, demand, dialogue, doctor, enroll, expectations, own, pam, rules, shadow,
-    trust,
+    administration, audit, demand, dialogue, doctor, enroll, expectations, own, pam, rules,
+    security_key, shadow, trust,
 };
 
 /// What a command works with.
@@ -54,6 +54,9 @@ impl<'a> Console<'a> {
             Command::Trust(command) => trust::own(self, command).await,
             Command::Require(what) => demand::require(self, &what).await,
             Command::Prefer { kind } => demand::prefer(self, kind).await,
+            Command::Import(ImportCommand::PamU2f { file, origin }) => {
+                security_key::import(self, &file, origin.as_deref()).await
+            }
             Command::User(command) => administration::run(self, command).await,
             Command::Policy(PolicyCommand::Check(what)) => rules::check(self, &what).await,
             Command::Policy(PolicyCommand::Test(what)) => expectations::run(self, &what),

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use mfad_protocol::{Context, Hook, Message, PROTOCOL, State, Step, Style, limits, printable};
 use nix::unistd::{User, getuid, ttyname};
+use zbus::OwnedFd;
 use zeroize::Zeroizing;
 
 use crate::client::{AuthenticationProxy, Client, failure};
 use crate::failure::{Failure, Refusal};
+use crate::kernel;
 use crate::render;
 use crate::ssh_agent;
 use crate::terminal::{Echo, Terminal};
@@ -58,7 +60,7 @@ pub async fn prove(client: &Client, terminal: &mut Terminal) -> Result<String, F
 pub async fn run(client: &Client, terminal: &mut Terminal, service: &str) -> Result<Step, Failure> {
     let proxy = client.authentication().await?;
     let (session, first) = proxy
-        .begin(context(service)?, Vec::new())
+        .begin(context(service)?, own_process())
         .await
         .map_err(failure)?;
     client.dialogue_begun(&session);
@@ -70,6 +72,14 @@ pub async fn run(client: &Client, terminal: &mut Terminal, service: &str) -> Res
         }
     }
     end
+}
+
+/// By its session the daemon knows whether we sit at the machine, where its security keys are. Without it they are not asked.
+fn own_process() -> Vec<OwnedFd> {
+    kernel::own_process()
+        .map(OwnedFd::from)
+        .into_iter()
+        .collect()
 }
 
 fn context(service: &str) -> Result<Context, Failure> {
@@ -126,7 +136,7 @@ async fn answer(
 }
 
 /// Shows a step's messages and collects an answer for each prompt.
-async fn show(
+pub(crate) async fn show(
     terminal: &mut Terminal,
     messages: &[Message],
 ) -> Result<Vec<Zeroizing<String>>, Failure> {

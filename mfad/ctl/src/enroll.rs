@@ -12,6 +12,7 @@ use crate::failure::{Failure, Refusal};
 use crate::own::with_grant;
 use crate::qr::{self, Drawing, Paint};
 use crate::render;
+use crate::security_key;
 use crate::ssh_agent;
 use crate::terminal::{Echo, Look, Tone};
 
@@ -51,6 +52,9 @@ async fn conclude(
 ) -> Result<CredentialInfo, Failure> {
     if what.kind.is_ssh_key() {
         return sign(console, proxy, offer).await;
+    }
+    if what.kind == Kind::Fido2 {
+        return security_key::enroll(console, proxy, offer).await;
     }
     present(console, what, offer)?;
     if what.kind == Kind::BackupCodes {

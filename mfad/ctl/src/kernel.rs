@@ -1,6 +1,7 @@
 //! The questions to the kernel for which `nix` has no safe call. The only unsafe code of the console.
 
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 
 /// Columns and rows of the terminal behind `fd`, if it is one and knows them.
 pub(crate) fn window_size(fd: BorrowedFd<'_>) -> Option<(u16, u16)> {
@@ -25,4 +26,16 @@ pub(crate) fn clock_is_synchronised() -> Option<bool> {
         (state, timex)
     };
     (state >= 0).then_some(timex.status & libc::STA_UNSYNC == 0)
+}
+
+/// A descriptor of this process (`pidfd_open(2)`), by which another one asks logind where it runs.
+pub(crate) fn own_process() -> io::Result<OwnedFd> {
+    // SAFETY: the call takes two integers and touches no memory of ours.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, libc::getpid(), 0) };
+    let fd = RawFd::try_from(fd).map_err(io::Error::other)?;
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made it, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

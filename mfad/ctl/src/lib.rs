@@ -23,6 +23,7 @@ pub mod reasons;
 pub mod render;
 pub mod review;
 pub mod rules;
+pub mod security_key;
 pub mod shadow;
 pub mod since;
 pub mod ssh_agent;

@@ -92,7 +92,17 @@ pub struct EnrollmentOptions {
     pub period: Option<u32>,
     /// SSH keys: which one, as a line of `authorized_keys` without options; at most [`limits::KEY`](crate::limits::KEY)
     /// bytes.
+    ///
+    /// `fido2`, for an administrator: a credential as pam_u2f keeps it (all after the user's name and its colon).
     pub key: Option<String>,
+    /// `fido2` with `key`: for whom that credential was made.
+    pub rp_id: Option<String>,
+    /// `fido2`: the key must know its owner (PIN, finger) each time.
+    pub verify: Option<bool>,
+    /// `fido2`: the key shall keep the credential itself.
+    pub resident: Option<bool>,
+    /// `fido2`: a certificate of its maker must stand for the key.
+    pub attested: Option<bool>,
 }
 
 /// What a new factor's owner must see once. It holds secrets: show it, never log it.

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use mfad_protocol::{CredentialInfo, DeviceInfo, EnrollmentOffer, EnrollmentOptions, UserInfo};
+use mfad_protocol::{
+    CredentialInfo, DeviceInfo, EnrollmentOffer, EnrollmentOptions, Step, UserInfo,
+};
 use zbus::{Connection, Fd, interface, message::Header};
 
 use super::{authentication::first, caller::on_bus, error::Error};
@@ -90,6 +92,26 @@ impl Enrollment {
             .await?)
     }
 
+    /// One turn of enrolling the security key that is offered; what it asks for is answered in the next.
+    #[zbus(out_args("step", "stored"))]
+    async fn confirm_security_key(
+        &self,
+        offer: String,
+        answers: Vec<Vec<u8>>,
+        descriptors: Vec<Fd<'_>>,
+        #[zbus(connection)] bus: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(Step, Vec<CredentialInfo>), Error> {
+        let _busy = self.core.busy();
+        let caller = on_bus(bus, &header).await?;
+        let process = first(&descriptors);
+        Ok(self
+            .core
+            .engine()?
+            .confirm_own_security_key(&caller, &offer, answers, process)
+            .await?)
+    }
+
     /// Forgets an offered factor.
     async fn cancel(
         &self,
@@ -99,7 +121,9 @@ impl Enrollment {
     ) -> Result<(), Error> {
         let _busy = self.core.busy();
         let caller = on_bus(bus, &header).await?;
-        self.core.engine()?.offers.withdraw(&offer, caller.uid);
+        let engine = self.core.engine()?;
+        engine.offers.withdraw(&offer, caller.uid);
+        engine.makings.withdraw(&offer, caller.uid);
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Reads the configuration: all of it, checked, or every reason why not. It keeps nothing: that a broken file never
 //! replaces a good one is its caller's business.
 
+mod fido2;
 mod files;
 mod last_good;
 mod paths;
@@ -26,6 +27,7 @@ use policy::{Diagnostic, Needs, Policy, Source, Vocabulary, document::Findings};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+pub use fido2::Fido2;
 pub use files::{FileError, Purpose, Trust};
 pub use last_good::LastGood;
 pub use paths::{KeySource, Paths};

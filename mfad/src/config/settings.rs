@@ -8,6 +8,7 @@ use policy::{
 };
 
 use super::{
+    fido2::Fido2,
     risk::Risk,
     section::{DAY, HOUR, MINUTE, Section},
     trust::DeviceTrust,
@@ -31,6 +32,8 @@ pub struct Settings {
     pub prompt: Prompt,
     /// One-time codes.
     pub otp: Otp,
+    /// Security keys.
+    pub fido2: Fido2,
     /// Dialogues.
     pub session: Session,
     /// How often may be guessed.
@@ -148,6 +151,7 @@ impl Settings {
         let sections = (
             section("prompt", "[prompt]"),
             section("otp", "[otp]"),
+            section("fido2", "[fido2]"),
             section("session", "[session]"),
             section("throttle", "[throttle]"),
             section("risk", "[risk]"),
@@ -155,11 +159,12 @@ impl Settings {
             section("audit", "[audit]"),
             section("daemon", "[daemon]"),
         );
-        let (prompt, otp, session, throttle, risk, trust, audit, daemon) = sections;
+        let (prompt, otp, fido2, session, throttle, risk, trust, audit, daemon) = sections;
         let (throttle, alarm) = limits(throttle, &mut findings);
         let settings = Self {
             prompt: Prompt::read(prompt, &mut findings),
             otp: Otp::read(otp, hostname, &mut findings),
+            fido2: Fido2::read(fido2, &mut findings),
             session: Session::read(session, &mut findings),
             throttle,
             alarm,

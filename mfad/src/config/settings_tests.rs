@@ -304,7 +304,7 @@ fn unknown_keys_and_settings_that_contradict_each_other_are_refused() {
     assert_eq!(
         settings("[promt]\ntries = 1\n").unwrap_err(),
         [
-            "m.toml:1:2: unknown key `promt` in mfad.toml (did you mean prompt?); known are prompt, otp, session, throttle, risk, trust, audit, daemon"
+            "m.toml:1:2: unknown key `promt` in mfad.toml (did you mean prompt?); known are prompt, otp, fido2, session, throttle, risk, trust, audit, daemon"
         ]
     );
     assert_eq!(

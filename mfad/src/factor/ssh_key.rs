@@ -76,6 +76,13 @@ impl SignatureGuess {
         }
     }
 
+    /// A right signature with this counter.
+    pub fn counted(credential: CredentialId, counter: u32) -> Self {
+        Self {
+            right: Some((credential, Some(counter))),
+        }
+    }
+
     /// The word of sshd that this key has signed for it.
     pub const fn vouched(credential: CredentialId) -> Self {
         Self {

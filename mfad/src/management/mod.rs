@@ -1,5 +1,6 @@
 //! Factors and users as their owners and administrators manage them. Who may act is settled before it comes here.
 
+pub mod fido2;
 mod offers;
 mod own;
 mod show;

@@ -59,6 +59,8 @@ pub enum Offered {
     Backup(Set, Zeroizing<Vec<[u8; 32]>>),
     /// An SSH key of this kind: this one, or whichever the person's agent holds.
     SshKey(Kind, Option<PublicKey>),
+    /// A security key of this machine.
+    Fido2(super::fido2::Terms),
 }
 
 /// An offer's place. It is kept while the offer is out: being confirmed, which may take as long as an agent pleases.

@@ -5,7 +5,9 @@ use policy::UnenrolledAction;
 use zeroize::Zeroizing;
 
 use super::{
-    Refusal, checked_name, find_credential,
+    Refusal, checked_name,
+    fido2::Terms,
+    find_credential,
     offers::{Offer, Offered},
     show::nobody,
     ssh_keys,
@@ -76,6 +78,16 @@ impl Engine {
         if matches!(kind, Kind::SshSk | Kind::SshAgent) {
             ssh_keys::not_alone(kind, !only_first)?;
             let what = Offered::SshKey(kind, ssh_keys::meant(kind, options.key.as_deref())?);
+            let offer = Offer::new(key, name, what, only_first);
+            let id = self.offers.file(offer, now).ok_or_else(no_id)?;
+            return Ok(offer_key(id, kind, &shown_name));
+        }
+        if kind == Kind::Fido2 {
+            let what = Offered::Fido2(Terms {
+                verify: options.verify == Some(true),
+                resident: options.resident == Some(true),
+                attested: options.attested == Some(true),
+            });
             let offer = Offer::new(key, name, what, only_first);
             let id = self.offers.file(offer, now).ok_or_else(no_id)?;
             return Ok(offer_key(id, kind, &shown_name));
@@ -179,7 +191,7 @@ impl Engine {
             Offered::Backup(set, digests) => {
                 Ok(maker.backup(&offer.person, set, digests.to_vec(), offer.name.clone())?)
             }
-            Offered::SshKey(..) => Err(Refusal::Invalid(
+            Offered::SshKey(..) | Offered::Fido2(_) => Err(Refusal::Invalid(
                 "a key is proven by its signature, not by a code".into(),
             )),
         }

@@ -6,6 +6,7 @@ use super::hex_id;
 use crate::{
     engine::Engine,
     factor::{
+        fido2::Registered,
         otp::{Generator, identity},
         ssh_key,
     },
@@ -68,7 +69,16 @@ impl Engine {
                     },
                 )
             }
-            Kind::BackupCodes | Kind::Fido2 => None,
+            Kind::Fido2 => {
+                let bound = identity(&person.key, credential.kind, credential.id);
+                Some(
+                    match Registered::open(&self.keyring, &bound, &credential.sealed) {
+                        Ok(registered) => registered.describe(),
+                        Err(error) => format!("unusable: {error}"),
+                    },
+                )
+            }
+            Kind::BackupCodes => None,
         };
         CredentialInfo {
             id: hex_id(credential.id),

@@ -1,6 +1,6 @@
 //! What an administrator does for others.
 
-use mfad_protocol::{AuditQuery, EnrollmentOffer, EnrollmentOptions, UserInfo};
+use mfad_protocol::{AuditQuery, EnrollmentOffer, EnrollmentOptions, UserInfo, limits};
 
 use super::{
     Refusal, checked_name, hex_id,
@@ -12,6 +12,7 @@ use crate::{
     audit::Event,
     engine::{Engine, REALM},
     enrollment::{Maker, offer_codes, offer_key},
+    factor::fido2::{Registered, pam_u2f},
     people::Account,
     session::Caller,
     ssh::key::PublicKey,
@@ -82,6 +83,10 @@ impl Engine {
             let public = self.key_for(&account, kind, options.key.as_deref()).await?;
             offer = offer_key(String::new(), kind, kind.word());
             maker.ssh_key(&key, &public, 0, name)?
+        } else if kind == Kind::Fido2 {
+            let registered = self.key_of_pam_u2f(&account, &options).await?;
+            offer = offer_key(String::new(), kind, kind.word());
+            maker.security_key(&key, &registered, 0, name)?
         } else {
             let kind = made_here(kind)?;
             let generator = maker.generator(kind, &options)?;
@@ -135,6 +140,39 @@ impl Engine {
         let known = person.map(|person| self.ssh_keys_of(&person));
         ssh_keys::not_enrolled(&key, &known.unwrap_or_default())?;
         Ok(key)
+    }
+
+    /// A credential of pam_u2f's that an administrator takes over. The key has not been asked: its counter begins at the
+    /// first signature.
+    async fn key_of_pam_u2f(
+        &self,
+        account: &Account,
+        options: &EnrollmentOptions,
+    ) -> Result<Registered, Refusal> {
+        let (Some(record), Some(origin)) = (&options.key, &options.rp_id) else {
+            return Err(Refusal::Invalid(
+                "a security key is enrolled by its owner (mfactl enroll fido2), or from a file of pam_u2f's (mfactl \
+                 import pam-u2f)"
+                    .into(),
+            ));
+        };
+        if record.len() > limits::KEY {
+            return Err(Refusal::Invalid(
+                "that is no credential of pam_u2f's".into(),
+            ));
+        }
+        let registered = pam_u2f::read(record, origin)
+            .map_err(|unusable| Refusal::Invalid(unusable.to_string()))?;
+        let person = self.store.find_person(REALM, &account.name).await?;
+        let known = person.map(|person| self.security_keys_of(&person));
+        if known
+            .unwrap_or_default()
+            .iter()
+            .any(|key| key.id == registered.id)
+        {
+            return Err(Refusal::Exists("that key is enrolled already".into()));
+        }
+        Ok(registered)
     }
 
     /// Removes a user's factor.

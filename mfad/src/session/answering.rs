@@ -112,7 +112,7 @@ impl Engine {
             return Self::refuse(heard_at).await;
         };
         if running.asks_for_key(typed) {
-            return running.begin_keying();
+            return self.begin_keying(running, heard_at);
         }
         let answer = Answer::sort(typed);
         match running.stage {

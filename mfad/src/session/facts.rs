@@ -40,6 +40,8 @@ pub struct Facts {
     pub address: Option<IpAddr>,
     /// It is certain that there is no far end.
     pub local: bool,
+    /// The person sits at this machine, and may be asked for a key that is plugged in here.
+    pub sits_here: bool,
     /// The seat, as logind names it. `Is(None)`: there is a far end, or a session without a seat.
     pub seat: Known<Option<String>>,
     /// The login session that the host program runs in.
@@ -131,6 +133,7 @@ impl Facts {
             },
             address,
             local: !far && console.is_some(),
+            sits_here: false,
             seat: match console {
                 _ if far => Known::Is(None),
                 Some(Console::Virtual) => Known::Is(Some(FIRST_SEAT.to_owned())),
@@ -240,7 +243,16 @@ impl Facts {
                 Whereabouts::Unknown => {}
             }
         }
+        self.sits_here = self.local;
         self.whereabouts = whereabouts;
+    }
+
+    /// Takes in what logind says of a process that is named by somebody who is not root. They name which of their own
+    /// sessions they like, so that it counts for no more than which of their own keys can be asked.
+    pub fn settle_own_seat(&mut self, uid: u32, whereabouts: &Whereabouts) {
+        self.sits_here = whereabouts
+            .session()
+            .is_some_and(|session| session.uid == uid && session.seat.is_some());
     }
 
     /// Whether a replay hint may be given: it tells that the owner logged in within the last half minute, which only

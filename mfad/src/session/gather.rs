@@ -10,6 +10,7 @@ use super::{
     facts::Facts,
     scene::{Demands, Scene},
     verdict::Subject,
+    whereabouts::Whereabouts,
 };
 use crate::{
     audit::Event,
@@ -17,7 +18,7 @@ use crate::{
     config::{self, Loaded},
     engine::Engine,
     risk::{self, Circumstances, History, Mark, Network},
-    store::{Person, PersonId, Recollection, StoreError},
+    store::{Kind, Person, PersonId, Recollection, StoreError},
 };
 
 /// What depends on where a person sits.
@@ -51,7 +52,11 @@ pub struct Wanted {
 impl Wanted {
     /// By this policy, and what this person demands beyond it.
     pub fn by(policy: &Policy, person: Option<&Person>) -> Self {
-        let policy = policy.needs();
+        let mut policy = policy.needs();
+        if person.is_some_and(has_a_plugged_key) {
+            // Such a key is asked only where its owner sits.
+            policy = policy.union(FactSet::of(Fact::Seat));
+        }
         let Some(text) = person.and_then(|person| person.requirement.as_deref()) else {
             return Self {
                 demands: Demands::default(),
@@ -75,6 +80,11 @@ impl Wanted {
     }
 }
 
+fn has_a_plugged_key(person: &Person) -> bool {
+    let mut credentials = person.credentials.iter();
+    credentials.any(|credential| credential.kind == Kind::Fido2)
+}
+
 impl Engine {
     /// Settles where the host program runs, if a rule asks for that. Only root's word is taken for which process that is.
     pub(super) async fn find_whereabouts(
@@ -84,12 +94,17 @@ impl Engine {
         process: Option<OwnedFd>,
         needs: FactSet,
     ) {
-        let process = process.filter(|_| caller.is_root() && needs.contains_any(&OF_A_PLACE));
-        let whereabouts = match process {
+        let process = process.filter(|_| needs.contains_any(&OF_A_PLACE));
+        let named = match process {
             Some(process) => self.sessions.whereabouts(process).await,
-            None => super::whereabouts::Whereabouts::default(),
+            None => Whereabouts::default(),
         };
-        facts.settle_whereabouts(whereabouts);
+        if caller.is_root() {
+            facts.settle_whereabouts(named);
+        } else {
+            facts.settle_whereabouts(Whereabouts::default());
+            facts.settle_own_seat(caller.uid, &named);
+        }
     }
 
     /// Looks up what is wanted. `facts` may be those of a login that is only thought of.

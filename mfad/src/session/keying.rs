@@ -6,12 +6,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mfad_protocol::{AgentTrouble, State, Step};
-use tokio::task::JoinHandle;
+use mfad_protocol::{
+    AgentTrouble, Message, State, Step, Style,
+    fido::{Pin, Progress},
+};
+use tokio::{sync::mpsc, task::JoinHandle};
+use zeroize::Zeroizing;
 
 use super::{
-    Caller, asking_agent,
+    Caller, asking_agent, asking_fido2,
     dialogue::Dialogue,
+    keys::Turn,
     running::{Running, Stage},
 };
 use crate::{
@@ -24,6 +29,8 @@ use crate::{
 const HELD: Duration = Duration::from_secs(5);
 /// How long a key is waited for, so that time is left for another factor.
 const PATIENCE: Duration = Duration::from_secs(25);
+/// Most that is kept to be told of a key; what is beyond is not told.
+const MOST_NEWS: usize = 8;
 /// Most times that a dialogue asks keys.
 pub(super) const MOST_ASKED: u8 = 8;
 
@@ -48,15 +55,65 @@ enum Work {
     Connection,
     /// Somebody is being asked.
     Asking(Asking),
+    /// The person has yet to type the key's PIN.
+    Pin,
 }
 
 /// A task that ends with whoever waits for it.
 #[derive(Debug)]
-pub(super) struct Asking(JoinHandle<Asked>);
+pub(super) struct Asking {
+    task: JoinHandle<Asked>,
+    /// What is told of a key of this machine meanwhile.
+    news: mpsc::Receiver<Progress>,
+    /// Whether the person has been told any of it.
+    told: bool,
+    /// Whose turn it is.
+    turn: Turn,
+}
 
 impl Drop for Asking {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
+    }
+}
+
+/// What a module that waits hears next.
+enum Heard {
+    Asked(Asked),
+    Told(&'static str),
+    Nothing,
+}
+
+impl Asking {
+    fn new(turn: Turn, task: JoinHandle<Asked>, news: mpsc::Receiver<Progress>) -> Self {
+        Self {
+            task,
+            news,
+            told: false,
+            turn,
+        }
+    }
+
+    /// Waits for it, as long as a module may be kept waiting.
+    async fn hear(&mut self) -> Heard {
+        let until = tokio::time::Instant::now() + HELD;
+        loop {
+            let progress = tokio::select! {
+                // What came last is not told once it is over.
+                biased;
+                asked = &mut self.task => {
+                    return Heard::Asked(asked.unwrap_or_else(|error| {
+                        Asked::nothing("The key could not be asked.", error.to_string())
+                    }));
+                }
+                Some(progress) = self.news.recv() => progress,
+                () = tokio::time::sleep_until(until) => return Heard::Nothing,
+            };
+            if let Some(sentence) = asking_fido2::sentence(progress, self.told) {
+                self.told = true;
+                return Heard::Told(sentence);
+            }
+        }
     }
 }
 
@@ -69,6 +126,11 @@ pub(super) enum Asked {
         evidence: Evidence,
         /// For the audit log, where it is not right.
         detail: Option<&'static str>,
+    },
+    /// It wants its PIN first.
+    Pin {
+        /// What the person is asked.
+        prompt: String,
     },
     /// It did not.
     Nothing {
@@ -96,28 +158,50 @@ impl Running {
             return false;
         };
         self.asks_left > 0
-            && !self.keys.for_agent(&dialogue.allowed).is_empty()
+            && self.keys.turn(&dialogue.allowed).is_some()
             && (typed.trim_ascii().is_empty() || !self.keys.codes(&dialogue.allowed))
-    }
-
-    /// Leaves the prompt for the key.
-    pub(super) fn begin_keying(&mut self) -> Step {
-        let Stage::Code(dialogue) = &self.stage else {
-            return Step::of(State::Denied);
-        };
-        self.asks_left = self.asks_left.saturating_sub(1);
-        self.stage = Stage::Key(Box::new(Keying {
-            dialogue: dialogue.clone(),
-            work: Work::Connection,
-        }));
-        Step {
-            wants_fd: Some(true),
-            ..wait()
-        }
     }
 }
 
 impl Engine {
+    /// Leaves the prompt for the key.
+    pub(super) fn begin_keying(&self, running: &mut Running, heard_at: Instant) -> Step {
+        let Stage::Code(dialogue) = &running.stage else {
+            return Step::of(State::Denied);
+        };
+        let dialogue = dialogue.clone();
+        let turn = running.keys.turn(&dialogue.allowed);
+        running.asks_left = running.asks_left.saturating_sub(1);
+        let (work, wants_fd) = match turn {
+            Some(Turn::Plugged) => {
+                let asking = self.ask_plugged(running, &dialogue, None, heard_at);
+                (Work::Asking(asking), None)
+            }
+            Some(Turn::Agent) | None => (Work::Connection, Some(true)),
+        };
+        running.stage = Stage::Key(Box::new(Keying { dialogue, work }));
+        Step { wants_fd, ..wait() }
+    }
+
+    /// Has the keys of this machine asked.
+    fn ask_plugged(
+        &self,
+        running: &Running,
+        dialogue: &Dialogue,
+        pin: Option<Pin>,
+        heard_at: Instant,
+    ) -> Asking {
+        let question = asking_fido2::Question {
+            keys: running.keys.for_helper(&dialogue.allowed),
+            user_verified: dialogue.allowed.wants_user_verified(),
+            pin,
+            until: running.until.min(heard_at + PATIENCE),
+        };
+        let (sender, news) = mpsc::channel(MOST_NEWS);
+        let asked = asking_fido2::ask(self.helper.clone(), question, sender);
+        Asking::new(Turn::Plugged, tokio::spawn(asked), news)
+    }
+
     /// A module's turn while its dialogue's key is asked.
     pub(super) async fn keep_keying(
         &self,
@@ -130,6 +214,17 @@ impl Engine {
         let Stage::Key(keying) = &mut running.stage else {
             return Step::of(State::Denied);
         };
+        if matches!(keying.work, Work::Pin) {
+            let dialogue = keying.dialogue.clone();
+            let Some(pin) = typed_pin(answers) else {
+                running.stage = Stage::Code(dialogue.clone());
+                return super::answering::ask(running.prompt(&dialogue));
+            };
+            let asking = self.ask_plugged(running, &dialogue, Some(pin), heard_at);
+            let work = Work::Asking(asking);
+            running.stage = Stage::Key(Box::new(Keying { dialogue, work }));
+            return wait();
+        }
         if matches!(keying.work, Work::Connection) {
             let Some(socket) = descriptor else {
                 let word = answers.first().map(Vec::as_slice).unwrap_or_default();
@@ -145,16 +240,22 @@ impl Engine {
                 until: running.until.min(heard_at + PATIENCE),
             };
             let asking = tokio::spawn(asking_agent::ask(socket, question));
-            keying.work = Work::Asking(Asking(asking));
+            // An agent tells nothing before it answers.
+            let (_, silence) = mpsc::channel(1);
+            keying.work = Work::Asking(Asking::new(Turn::Agent, asking, silence));
         }
         let Work::Asking(asking) = &mut keying.work else {
             return Step::of(State::Denied);
         };
-        let asked = match tokio::time::timeout(HELD, &mut asking.0).await {
-            Err(_still_waiting) => return wait(),
-            Ok(Ok(asked)) => asked,
-            Ok(Err(error)) => Asked::nothing("The key could not be asked.", error.to_string()),
+        let turn = asking.turn;
+        let asked = match asking.hear().await {
+            Heard::Nothing => return wait(),
+            Heard::Told(sentence) => return tell(sentence),
+            Heard::Asked(asked) => asked,
         };
+        if matches!(asked, Asked::Nothing { .. }) {
+            running.keys.in_vain(turn);
+        }
         self.keyed(caller, running, asked, heard_at).await
     }
 
@@ -183,6 +284,13 @@ impl Engine {
                 running.stage = Stage::Code(dialogue);
                 return self.proceed(caller, running, judged, now, heard_at).await;
             }
+            Asked::Pin { prompt } if running.asks_left > 0 => {
+                running.asks_left -= 1;
+                let work = Work::Pin;
+                running.stage = Stage::Key(Box::new(Keying { dialogue, work }));
+                return secret(prompt);
+            }
+            Asked::Pin { .. } => super::answering::ask(running.prompt(&dialogue)),
             Asked::Nothing { told, why } => {
                 self.note_unasked(running, "no-signature", &why, now);
                 let prompt = running.prompt(&dialogue);
@@ -199,4 +307,33 @@ fn wait() -> Step {
         retry_after_ms: Some(0),
         ..Step::of(State::Wait)
     }
+}
+
+fn tell(sentence: &str) -> Step {
+    Step {
+        messages: vec![Message {
+            style: Style::Info,
+            text: sentence.to_owned(),
+        }],
+        ..wait()
+    }
+}
+
+fn secret(prompt: String) -> Step {
+    Step {
+        messages: vec![Message {
+            style: Style::Secret,
+            text: prompt,
+        }],
+        ..Step::of(State::Continue)
+    }
+}
+
+/// A PIN that was typed; `None`: the person would rather not.
+fn typed_pin(answers: &[Vec<u8>]) -> Option<Pin> {
+    let [typed] = answers else {
+        return None;
+    };
+    let typed = std::str::from_utf8(typed).ok()?;
+    (!typed.is_empty()).then(|| Pin::new(Zeroizing::new(typed.to_owned())))
 }

@@ -2,7 +2,8 @@
 
 use super::{facts::Facts, verdict::Subject};
 use crate::{
-    factor::{Allowed, otp::identity, ssh_key},
+    factor::{Allowed, Evidence, fido2::Registered, otp::identity, ssh_key},
+    helper::Helper,
     ssh::key::PublicKey,
     store::{CredentialId, Kind, Standing, seal::Keyring},
     throttle::Class,
@@ -20,9 +21,31 @@ pub(super) struct AgentKey {
     pub key: PublicKey,
 }
 
+/// A security key that may be plugged in here.
+#[derive(Debug, Clone)]
+pub(super) struct PluggedKey {
+    pub credential: CredentialId,
+    /// What its owner calls it.
+    pub name: String,
+    pub registered: Registered,
+}
+
+/// Who is asked for a key at the next Enter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// The helper, which asks the keys of this machine.
+    Plugged,
+    /// The person's SSH agent.
+    Agent,
+}
+
 /// The ways a dialogue can be answered: by keys, which are asked when the person presses Enter, and by codes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Keys {
+    /// Keys that are asked at this machine.
+    plugged: Vec<PluggedKey>,
+    /// They have been asked in vain: others come first, where there are others.
+    plugged_in_vain: bool,
     /// Keys that are asked through the person's agent: those of authenticators first.
     agent: Vec<AgentKey>,
     /// Kinds of codes that the person has.
@@ -30,8 +53,9 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// The keys that may be named and asked here: in the owner's own session, and nowhere else.
-    pub(super) fn of(facts: &Facts, subject: &Subject, keyring: &Keyring) -> Self {
+    /// The keys that may be named and asked here: an agent's in the owner's own session, and those of this machine where the
+    /// person sits at it, if the helper is there.
+    pub(super) fn of(facts: &Facts, subject: &Subject, keyring: &Keyring, helper: &Helper) -> Self {
         let Subject::Enrolled(account, person) = subject else {
             return Self::default();
         };
@@ -59,13 +83,63 @@ impl Keys {
                 .collect();
             agent.sort_by_key(|key| key.key.kind() != Kind::SshSk);
         }
-        Self { agent, codes }
+        let mut plugged = Vec::new();
+        let has_one = active().any(|credential| credential.kind == Kind::Fido2);
+        if has_one && facts.sits_here && helper.is_there() {
+            plugged = active()
+                .filter(|credential| credential.kind == Kind::Fido2)
+                .filter_map(|credential| {
+                    let bound = identity(&person.key, credential.kind, credential.id);
+                    let opened = Registered::open(keyring, &bound, &credential.sealed);
+                    Some(PluggedKey {
+                        credential: credential.id,
+                        name: credential.name.clone(),
+                        registered: opened.ok()?,
+                    })
+                })
+                .collect();
+        }
+        Self {
+            plugged,
+            plugged_in_vain: false,
+            agent,
+            codes,
+        }
+    }
+
+    /// Those that the helper may be asked for.
+    pub(super) fn for_helper(&self, allowed: &Allowed) -> Vec<PluggedKey> {
+        let fits = allowed.accepts(Evidence {
+            kind: Kind::Fido2,
+            phishing_resistant: true,
+            // What it says of its user is seen in its signature.
+            user_verified: true,
+        });
+        let fitting = self.plugged.iter().filter(|_| fits);
+        fitting.cloned().collect()
+    }
+
+    /// Who is asked next.
+    pub(super) fn turn(&self, allowed: &Allowed) -> Option<Turn> {
+        let plugged = !self.for_helper(allowed).is_empty();
+        let agent = !self.for_agent(allowed).is_empty();
+        match (plugged, agent) {
+            (true, true) if self.plugged_in_vain => Some(Turn::Agent),
+            (true, _) => Some(Turn::Plugged),
+            (false, true) => Some(Turn::Agent),
+            (false, false) => None,
+        }
+    }
+
+    /// The keys of this machine gave no signature, or the agent gave none: the other's turn.
+    pub(super) fn in_vain(&mut self, turn: Turn) {
+        self.plugged_in_vain = turn == Turn::Plugged;
     }
 
     /// Those that the agent may be asked for. A demand that withstands phishing is none for it.
     pub(super) fn for_agent(&self, allowed: &Allowed) -> Vec<AgentKey> {
         let fits = |key: &&AgentKey| {
-            allowed.accepts(crate::factor::Evidence {
+            allowed.accepts(Evidence {
                 kind: key.key.kind(),
                 phishing_resistant: false,
                 // What it says of its user is seen in its signature.
@@ -82,14 +156,25 @@ impl Keys {
 
     /// The prompt, where `text` is the one for a code.
     pub(super) fn prompt(&self, allowed: &Allowed, text: &str) -> String {
-        let keys = self.for_agent(allowed);
-        let Some(first) = keys.first() else {
-            return text.to_owned();
-        };
-        let cue = if first.key.kind() == Kind::SshSk {
-            format!("Press Enter and touch {}", named(&keys))
-        } else {
-            format!("Press Enter to use {}", named(&keys))
+        let cue = match self.turn(allowed) {
+            None => return text.to_owned(),
+            Some(Turn::Plugged) => {
+                let keys = self.for_helper(allowed);
+                let names = keys.iter().map(|key| key.name.as_str());
+                format!(
+                    "Press Enter and touch {}",
+                    named("security key", names.collect())
+                )
+            }
+            Some(Turn::Agent) => {
+                let keys = self.for_agent(allowed);
+                let touched = keys
+                    .first()
+                    .is_some_and(|key| key.key.kind() == Kind::SshSk);
+                let how = if touched { "and touch" } else { "to use" };
+                let names = keys.iter().map(|key| key.name.as_str());
+                format!("Press Enter {how} {}", named("ssh key", names.collect()))
+            }
         };
         if self.codes(allowed) {
             format!("{cue}, or {text}")
@@ -99,10 +184,10 @@ impl Keys {
     }
 }
 
-fn named(keys: &[AgentKey]) -> String {
-    if keys.len() > MOST_NAMED {
-        return "one of your ssh keys".to_owned();
+fn named(what: &str, names: Vec<&str>) -> String {
+    if names.len() > MOST_NAMED {
+        return format!("one of your {what}s");
     }
-    let names: Vec<String> = keys.iter().map(|key| format!("\"{}\"", key.name)).collect();
-    format!("your ssh key {}", names.join(" or "))
+    let quoted: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
+    format!("your {what} {}", quoted.join(" or "))
 }

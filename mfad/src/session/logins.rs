@@ -136,7 +136,7 @@ impl Engine {
         let hint = self.replay_hint(&facts, &weighed.subject, now);
         let preferred = preference(&facts, &weighed.subject, &dialogue);
         let keys = match dialogue.play {
-            Play::Earnest => Keys::of(&facts, &weighed.subject, &self.keyring),
+            Play::Earnest => Keys::of(&facts, &weighed.subject, &self.keyring, &self.helper),
             Play::Decoy(_) | Play::Formality => Keys::default(),
         };
         let login_key = match dialogue.play {

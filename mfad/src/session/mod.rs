@@ -7,6 +7,7 @@
 
 mod answering;
 pub(crate) mod asking_agent;
+mod asking_fido2;
 pub mod dialogue;
 pub mod enrolling;
 pub mod facts;

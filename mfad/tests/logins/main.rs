@@ -5,13 +5,16 @@
 mod agent;
 mod by_key;
 mod demands;
+mod desk;
 mod dialogues;
+mod enrolled_key;
 mod guessing;
 mod login_key;
 mod own_keys;
 mod phases;
 mod remembered;
 mod rotation;
+mod security_key;
 mod shadowed;
 #[path = "../ssh_agent/signer.rs"]
 mod signer;

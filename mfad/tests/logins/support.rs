@@ -3,7 +3,7 @@
 use std::{
     future::Future,
     os::fd::OwnedFd,
-    path::Path,
+    path::{Path, PathBuf},
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
@@ -17,6 +17,7 @@ use mfad::{
     clock::{Clock, Now},
     config::{Loaded, Settings, Shadow},
     engine::Engine,
+    helper::Helper,
     location::Places,
     logind::Sessions,
     session::{
@@ -142,6 +143,14 @@ impl Bench {
             .map(|(_, _, record)| serde_json::from_str::<serde_json::Value>(record).unwrap())
             .filter(|record| record["event"] == "authentication");
         logins.next().unwrap()
+    }
+
+    /// The same, with a helper for security keys behind that socket.
+    pub(crate) fn reaching(self, socket: PathBuf) -> Self {
+        Self {
+            engine: self.engine.reaching(Helper::at(socket)),
+            ..self
+        }
     }
 
     /// The same after a restart with another key file.

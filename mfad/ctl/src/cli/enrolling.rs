@@ -35,6 +35,15 @@ pub struct EnrollArgs {
     /// The first key in your SSH agent that is not enrolled; as without --file and --session (ssh-sk, ssh-agent)
     #[arg(long, action = ArgAction::SetTrue, conflicts_with_all = ["file", "session"])]
     pub agent: bool,
+    /// The key must know you, by its PIN or a finger, at each login (fido2)
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub pin: bool,
+    /// Have the key keep the credential itself; it has room for few (fido2)
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub resident: bool,
+    /// Only a key for whose model its maker's certificate stands (fido2)
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub attestation: bool,
     /// No QR code: only the secret and its URI
     #[arg(long, action = ArgAction::SetTrue)]
     pub text: bool,
@@ -55,6 +64,9 @@ impl EnrollArgs {
             file: None,
             session: false,
             agent: false,
+            pin: false,
+            resident: false,
+            attestation: false,
             text: false,
             invert: false,
         }
@@ -77,6 +89,12 @@ impl EnrollArgs {
                 "--file, --session and --agent are for ssh-sk and ssh-agent only.".to_owned(),
             ));
         }
+        let of_a_security_key = self.pin || self.resident || self.attestation;
+        if of_a_security_key && self.kind != Kind::Fido2 {
+            return Err(Failure::Usage(
+                "--pin, --resident and --attestation are for fido2 only.".to_owned(),
+            ));
+        }
         let key = match &self.file {
             Some(path) => Some(ssh_agent::key_in(path)?),
             None if self.session => Some(ssh_agent::key_of_session(self.kind == Kind::SshSk)?),
@@ -88,6 +106,10 @@ impl EnrollArgs {
             digits: self.digits,
             period: self.period,
             key,
+            rp_id: None,
+            verify: self.pin.then_some(true),
+            resident: self.resident.then_some(true),
+            attested: self.attestation.then_some(true),
         })
     }
 }
@@ -101,6 +123,8 @@ pub enum Kind {
     Hotp,
     /// Ten codes on paper, each good for one login
     BackupCodes,
+    /// A security key (FIDO2) that is plugged in at this machine
+    Fido2,
     /// An SSH key that a security key keeps, touched at your desk
     SshSk,
     /// Another key in your SSH agent; it counts only where the policy names it
@@ -114,6 +138,7 @@ impl Kind {
             Self::Totp => "totp",
             Self::Hotp => "hotp",
             Self::BackupCodes => "backup-codes",
+            Self::Fido2 => "fido2",
             Self::SshSk => "ssh-sk",
             Self::SshAgent => "ssh-agent",
         }
@@ -171,6 +196,9 @@ mod tests {
             &["backup-codes", "--digits", "8"],
             &["backup-codes", "--algorithm", "SHA1"],
             &["ssh-sk", "--digits", "6"],
+            &["totp", "--pin"],
+            &["ssh-sk", "--resident"],
+            &["backup-codes", "--attestation"],
             &["totp", "--agent"],
             &["hotp", "--file", "key.pub"],
             &["ssh-sk", "--file", "/nonexistent/key.pub"],

@@ -8,6 +8,7 @@ mod cbor;
 mod client_data;
 mod cose;
 mod der;
+pub mod pam_u2f;
 mod record;
 
 pub use assertion::{Expected, Proven, Refusal, verify};

@@ -203,6 +203,12 @@ pub(super) const ROWS: &[Row] = &[
         [NotFound; 5],
     ),
     managed(
+        "Enrollment.ConfirmSecurityKey",
+        "carol's offer, and no process",
+        r#"["OFFER", [], []]"#,
+        [NotFound; 5],
+    ),
+    managed(
         "Enrollment.Cancel",
         "carol's offer: no effect, and no word about it",
         r#"["OFFER"]"#,
