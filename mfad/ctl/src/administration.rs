@@ -118,7 +118,10 @@ async fn enroll_user(
         .enroll_user(user, what.kind.word(), options)
         .await
         .map_err(|error| failure(console, error))?;
-    enroll::present(console, what, &offer)?;
+    // There is nothing to be shown of a key to a person.
+    if console.json || !what.kind.is_ssh_key() {
+        enroll::present(console, what, &offer)?;
+    }
     if console.json {
         return Ok(());
     }

@@ -114,23 +114,26 @@ impl Agent {
         let sending = self.send(&framed);
         let sent = timeout_at(until.min(Instant::now() + TRANSFER), sending).await;
         sent.map_err(|_| AgentError::Silent)??;
-        timeout_at(until, self.0.readable())
+        // Its first byte, and no mere word that there may be one: until then somebody may be about to touch a key.
+        let mut length = [0; 4];
+        timeout_at(until, self.fill(&mut length[..1]))
             .await
             .map_err(|_| AgentError::Silent)??;
-        let reply = timeout_at(until.min(Instant::now() + TRANSFER), self.reply())
-            .await
-            .map_err(|_| AgentError::Silent)??;
+        let transfer = async {
+            self.fill(&mut length[1..]).await?;
+            self.rest_of_reply(u32::from_be_bytes(length)).await
+        };
+        let transferred = timeout_at(until.min(Instant::now() + TRANSFER), transfer).await;
+        let reply = transferred.map_err(|_| AgentError::Silent)??;
         match reply.first() {
             Some(&FAILURE) => Err(AgentError::Refused),
             _ => Ok(reply),
         }
     }
 
-    /// One message. Its length is the other side's word: nothing is set aside for more than may come.
-    async fn reply(&self) -> Result<Vec<u8>, AgentError> {
-        let mut length = [0; 4];
-        self.fill(&mut length).await?;
-        let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
+    /// A message after its length, which is the other side's word: nothing is set aside for more than may come.
+    async fn rest_of_reply(&self, length: u32) -> Result<Vec<u8>, AgentError> {
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
         if length == 0 || length > LONGEST {
             return Err(AgentError::Broken);
         }

@@ -165,6 +165,17 @@ async fn a_touch_grants_and_its_counter_is_kept() {
     );
 }
 
+/// Longer than an answer may take on its way, and than the daemon holds its own back.
+#[tokio::test]
+async fn a_touch_may_take_its_time() {
+    let bench = Bench::with_policy(ANY);
+    enroll_key(&bench, &SoftKey::sk(1), "ssh-sk", "blue").await;
+    let mut dialogue = Dialogue::begin(&bench, at_sudo()).await;
+    let late = Manner::SignsAfter(Duration::from_secs(6));
+    dialogue.enter(owner().1, vec![SoftKey::sk(1)], late).await;
+    assert_eq!(dialogue.step.state, State::Granted);
+}
+
 #[tokio::test]
 async fn a_code_may_be_typed_in_its_place() {
     let bench = Bench::with_policy(ANY);

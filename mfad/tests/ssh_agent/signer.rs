@@ -161,6 +161,8 @@ pub(crate) fn list(keys: &[&SoftKey]) -> Vec<u8> {
 pub(crate) enum Manner {
     /// Signs with the key that is asked for, with these flags and counter.
     Signs { flags: u8, counter: u32 },
+    /// Signs once somebody has touched the key, which takes so long.
+    SignsAfter(Duration),
     /// Says that it cannot.
     Refuses,
     /// Signs with another key and says that it was this one.
@@ -212,6 +214,10 @@ fn sign(socket: &mut UnixStream, keys: &[SoftKey], manner: &Manner, request: &[u
     match manner {
         Manner::Signs { flags, counter } => {
             write(socket, &signed(&key.sign(message, *flags, *counter)))
+        }
+        Manner::SignsAfter(wait) => {
+            std::thread::sleep(*wait);
+            write(socket, &signed(&key.sign(message, TOUCHED, 1)))
         }
         Manner::Refuses => write(socket, &[5]),
         Manner::SignsWith(other) => write(socket, &signed(&other.sign(message, TOUCHED, 1))),

@@ -1,6 +1,7 @@
 //! The cases, each named as a sentence that is true when it passes. One table a theme; this file only joins them.
 
 pub mod abuse;
+pub mod agent;
 pub mod bed;
 pub mod bus;
 pub mod conditions;
@@ -128,6 +129,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         sudo::CASES,
         critical::CASES,
         step_up::CASES,
+        agent::CASES,
         su::CASES,
         login::CASES,
         passwd::CASES,
