@@ -93,18 +93,19 @@ fn every_type_of_key_and_certificate_reads_as_ssh_keygen_prints_it() {
             &["-q", "-s", "ca", "-I", "id", "-n", "alice,bob", &public],
         );
         let key = ours(at, &public);
-        assert_eq!(key.fingerprint, printed(at, &public), "{name}");
+        assert_eq!(key.fingerprint, Some(printed(at, &public)), "{name}");
         assert_eq!(key.authority, None);
         assert_eq!(key.sk, name.starts_with("sk-"));
         let certified = ours(at, &certificate);
         assert_eq!(
             certified.fingerprint,
-            printed(at, &certificate),
+            Some(printed(at, &certificate)),
             "{certificate}"
         );
         assert_eq!(
             certified,
             Key {
+                certificate: true,
                 authority: Some(authority.clone()),
                 ..key
             }

@@ -8,8 +8,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Decision, Policy, Request, Truth, decide::combine, fact::FactSet, own::Additions, rule::Rule,
-    truth::Sense, verdict::Verdict,
+    Decision, Policy, Request, Truth, condition::KINDS, decide::combine, fact::FactSet,
+    own::Additions, rule::Rule, truth::Sense, verdict::Verdict,
 };
 
 /// Longest text of a condition or of what a login has, in bytes: a list of networks can be long.
@@ -241,6 +241,18 @@ impl Policy {
                 left_out: left_out + cut,
             },
         }
+    }
+}
+
+impl Request<'_> {
+    /// What the login has in the place of each condition, as reports show it: the condition's key, and the value.
+    pub fn found(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let found = KINDS.iter().map(|kind| {
+            let found = (kind.found)(self);
+            (kind.key, bounded(format_args!("{found}")))
+        });
+        // Tables of conditions stand for nothing in a login.
+        found.filter(|(_, found)| !found.is_empty())
     }
 }
 

@@ -8,6 +8,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::demand::RequireArgs;
 use crate::expectations::TestArgs;
+use crate::explain::ExplainArgs;
 use crate::pam::install::Choice;
 use crate::shadow::ShadowCommand;
 use crate::trust::{TrustCommand, UserTrustCommand};
@@ -245,6 +246,15 @@ Examples:
   mfactl policy check new-policy.toml --strict
   sudo mfactl policy check --preset pci")]
     Check(CheckArgs),
+    /// Say what the policy in force decides about a login, and rule by rule why
+    #[command(after_help = "\
+What you do not say is looked up where this machine knows it (groups, factors, history, country), and is
+not known otherwise; what is not known never loosens. Nothing is changed, charged or recorded.
+Examples:
+  sudo mfactl policy explain --user alice --service sshd --rhost 203.0.113.9 --key-file alice.pub
+  sudo mfactl policy explain --user alice --service sudo --at 2026-12-24T02:00Z --risk high
+  sudo mfactl policy explain --audit 4711            a past login, with the facts as they were then")]
+    Explain(Box<ExplainArgs>),
     /// Try what you expect of a policy, without the daemon
     #[command(after_help = "\
 FILE holds [[expect]] tables: a login (user, service, rhost, …) and the decision that you expect; see

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mfad_protocol::{
     AuditQuery, Context, CredentialInfo, DaemonStatus, DeviceInfo, EnrollmentOffer,
-    EnrollmentOptions, ReloadReport, Step, UserInfo, names,
+    EnrollmentOptions, ExplainQuery, PolicyExplanation, ReloadReport, Step, UserInfo, names,
 };
 use nix::unistd::geteuid;
 use tokio::net::UnixStream;
@@ -134,6 +134,9 @@ pub trait Administration {
     /// Audit records, oldest first: sequence, time, JSON.
     #[zbus(allow_interactive_auth)]
     fn audit(&self, query: AuditQuery) -> zbus::Result<Vec<(i64, i64, String)>>;
+    /// What the policy says of a login.
+    #[zbus(allow_interactive_auth)]
+    fn explain_policy(&self, query: ExplainQuery) -> zbus::Result<PolicyExplanation>;
     /// Reads the configuration anew.
     #[zbus(allow_interactive_auth)]
     fn reload(&self) -> zbus::Result<ReloadReport>;

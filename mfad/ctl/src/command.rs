@@ -13,8 +13,8 @@ use crate::client::{AdministrationProxy, Client};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
 use crate::{
-    administration, audit, demand, dialogue, doctor, enroll, expectations, own, pam, rules,
-    security_key, shadow, trust,
+    administration, audit, demand, dialogue, doctor, enroll, expectations, explain, own, pam,
+    rules, security_key, shadow, trust,
 };
 
 /// What a command works with.
@@ -59,6 +59,7 @@ impl<'a> Console<'a> {
             }
             Command::User(command) => administration::run(self, command).await,
             Command::Policy(PolicyCommand::Check(what)) => rules::check(self, &what).await,
+            Command::Policy(PolicyCommand::Explain(what)) => explain::run(self, *what).await,
             Command::Policy(PolicyCommand::Test(what)) => expectations::run(self, &what),
             Command::Policy(PolicyCommand::Shadow { command }) => {
                 shadow::run(self, command.as_ref()).await

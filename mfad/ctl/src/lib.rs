@@ -13,6 +13,7 @@ pub mod dialogue;
 pub mod doctor;
 pub mod enroll;
 pub mod expectations;
+pub mod explain;
 pub mod failure;
 mod kernel;
 pub mod own;

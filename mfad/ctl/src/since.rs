@@ -28,7 +28,8 @@ pub fn parse(text: &str, now: Timestamp, zone: &TimeZone) -> Result<i64, Failure
         })
 }
 
-fn age(text: &str) -> Option<SignedDuration> {
+/// How long an age such as `90m`, `1h`, `2d` or `1w` is.
+pub fn age(text: &str) -> Option<SignedDuration> {
     let unit = text.chars().next_back()?;
     let seconds = match unit {
         's' => 1,

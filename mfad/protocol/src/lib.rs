@@ -16,7 +16,7 @@ pub use agent::AgentTrouble;
 pub use dialogue::{Context, Hook, Message, PendingReference, State, Step, Style};
 pub use management::{
     AuditQuery, BudgetInfo, CredentialInfo, DaemonStatus, DeviceInfo, EnrollmentOffer,
-    EnrollmentOptions, ReloadReport, UserInfo,
+    EnrollmentOptions, ExplainQuery, PolicyExplanation, ReloadReport, UserInfo,
 };
 pub use text::{MAX_SHOWN, printable};
 

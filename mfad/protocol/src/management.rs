@@ -181,3 +181,79 @@ pub struct ReloadReport {
     /// What is wrong with them, as `file:line:column: what`.
     pub errors: Vec<String>,
 }
+
+/// The login for which the policy is to be explained: one of the past, or one that is thought of. What is left out is
+/// looked up where the machine knows it, and is not known otherwise.
+#[derive(Debug, Clone, Default, PartialEq, Eq, SerializeDict, DeserializeDict, Type)]
+#[zbus(signature = "dict", rename_all = "kebab-case")]
+pub struct ExplainQuery {
+    /// Sequence number of the audit record of a past login. Nothing else is named then.
+    pub audit: Option<i64>,
+    /// Who logs in; required without `audit`.
+    pub user: Option<String>,
+    /// At which PAM service; required without `audit`.
+    pub service: Option<String>,
+    /// su with the caller as its subject: the account that is switched to.
+    pub target: Option<String>,
+    /// The far end: an address or a name, or `local`.
+    pub rhost: Option<String>,
+    /// The terminal.
+    pub tty: Option<String>,
+    /// The seat, or `none`.
+    pub seat: Option<String>,
+    /// `password`, `publickey`, `certificate`, `sk-key`.
+    pub first: Option<Vec<String>>,
+    /// Fingerprint of the key that is proven: `SHA256:…`.
+    pub key: Option<String>,
+    /// The same as a whole key or certificate: its type and its base64.
+    pub public_key: Option<String>,
+    /// Two letters, or `none`.
+    pub country: Option<String>,
+    /// `known` or `new`.
+    pub device: Option<String>,
+    /// `none`, `low`, `medium` or `high`; without it, what the signals weigh.
+    pub risk: Option<String>,
+    /// Signals of risk.
+    pub signals: Option<Vec<String>>,
+    /// Seconds since the last second factor; -1: never.
+    pub last_mfa: Option<i64>,
+    /// When.
+    pub at: Option<i64>,
+}
+
+/// What the policy in force says of a login, and why.
+#[derive(Debug, Clone, Default, PartialEq, Eq, SerializeDict, DeserializeDict, Type)]
+#[zbus(signature = "dict", rename_all = "kebab-case")]
+pub struct PolicyExplanation {
+    /// Whose factor is asked for.
+    pub user: String,
+    /// PAM service, lower case.
+    pub service: String,
+    /// When the login takes or took place.
+    pub at: i64,
+    /// What becomes of it: `not-required`, `ask`, `enroll` or `deny`.
+    pub outcome: String,
+    /// The same in a sentence.
+    pub detail: String,
+    /// What the policy demands, as the value of `require`.
+    pub require: String,
+    /// The rule that decided.
+    pub rule: Option<String>,
+    /// Facts that were not known and could have made the decision another one.
+    pub unknown: Vec<String>,
+    /// Kinds of factors that the user has.
+    pub enrolled: Vec<String>,
+    /// `deny`, `allow` or `enroll`: what the policy does at that time with who has none.
+    pub unenrolled: String,
+    /// How a device may stand in for the factor, and whether this one does; in a sentence.
+    pub remember: Option<String>,
+    /// For each condition: its key, what the login has in its place, and where that is from: `given`, `looked-up`,
+    /// `recorded`, `unknown` or `not-asked`.
+    pub facts: Vec<(String, String, String)>,
+    /// Steps, rules and conditions as a JSON object.
+    pub reasons: String,
+    /// Of a past login: its record, as a JSON object.
+    pub record: Option<String>,
+    /// Of a past login: what comes out differently now than it did then, a sentence each.
+    pub differences: Option<Vec<String>>,
+}

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use mfad_protocol::{
-    AuditQuery, DaemonStatus, DeviceInfo, EnrollmentOffer, EnrollmentOptions, ReloadReport,
-    UserInfo,
+    AuditQuery, DaemonStatus, DeviceInfo, EnrollmentOffer, EnrollmentOptions, ExplainQuery,
+    PolicyExplanation, ReloadReport, UserInfo,
 };
 use zbus::{Connection, interface, message::Header};
 
@@ -197,6 +197,20 @@ impl Administration {
         let _busy = self.core.busy();
         administrator(bus, &header, &self.questions).await?;
         Ok(self.core.engine()?.audit(query).await?)
+    }
+
+    /// What the policy in force says of a login, and why; nothing is changed.
+    #[zbus(out_args("explanation"))]
+    async fn explain_policy(
+        &self,
+        query: ExplainQuery,
+        #[zbus(connection)] bus: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<PolicyExplanation, Error> {
+        let _busy = self.core.busy();
+        let caller = administrator(bus, &header, &self.questions).await?;
+        let engine = self.core.engine()?;
+        Ok(engine.explain_policy(&caller, query).await?)
     }
 
     /// Reads the configuration again.

@@ -17,7 +17,8 @@ use crate::{
     clock::Now,
     config::{self, Loaded},
     engine::Engine,
-    risk::{self, Circumstances, History, Mark, Network},
+    location::Country,
+    risk::{self, Assessment, Circumstances, History, Mark, Network},
     store::{Kind, Person, PersonId, Recollection, StoreError},
 };
 
@@ -39,6 +40,8 @@ const OF_THE_PAST: [Fact; 5] = [
     Fact::LastLogin,
     Fact::Remembered,
 ];
+/// What the database of places is asked for.
+const OF_THE_GLOBE: [Fact; 2] = [Fact::Country, Fact::Risk];
 /// A row that is nobody's, so that somebody unknown is looked up like anybody else.
 const NOBODY: PersonId = PersonId(-1);
 
@@ -85,6 +88,37 @@ fn has_a_plugged_key(person: &Person) -> bool {
     credentials.any(|credential| credential.kind == Kind::Fido2)
 }
 
+/// What is not to be looked up, since somebody says what it shall be: of a login that is only thought of.
+#[derive(Debug, Default)]
+pub(super) struct Given {
+    pub(super) country: Known<Option<Country>>,
+    pub(super) device: Known<policy::Device>,
+    pub(super) risk: Known<Assessment>,
+    pub(super) last_mfa: Known<Option<i64>>,
+}
+
+impl Given {
+    /// A device that nobody has come with.
+    fn mark(&self) -> Option<Mark> {
+        (self.device == Known::Is(policy::Device::New)).then(|| Mark::of("given", "new"))
+    }
+
+    fn put_into(&self, scene: &mut Scene) {
+        if self.country != Known::Unknown {
+            scene.country = self.country;
+        }
+        if self.device != Known::Unknown {
+            scene.device = self.device;
+        }
+        if let Known::Is(risk) = &self.risk {
+            scene.risk = Some(risk.clone());
+        }
+        if self.last_mfa != Known::Unknown {
+            scene.last_mfa = self.last_mfa;
+        }
+    }
+}
+
 impl Engine {
     /// Settles where the host program runs, if a rule asks for that. Only root's word is taken for which process that is.
     pub(super) async fn find_whereabouts(
@@ -107,13 +141,14 @@ impl Engine {
         }
     }
 
-    /// Looks up what is wanted. `facts` may be those of a login that is only thought of.
-    pub async fn gather(
+    /// Looks up what is wanted, except for what is `given`, and changes nothing.
+    pub(super) async fn gather(
         &self,
         facts: &Facts,
         subject: &Subject,
         loaded: &Loaded,
         wanted: Wanted,
+        given: &Given,
         now: Now,
     ) -> Scene {
         let person = subject.person();
@@ -122,13 +157,13 @@ impl Engine {
             additions: wanted.demands,
             circumstances: Circumstances {
                 network: facts.address.map(Network::of),
-                device: mark(facts),
+                device: given.mark().or_else(|| mark(facts)),
                 ..Circumstances::default()
             },
             ..Scene::default()
         };
-        if needs.contains_any(&[Fact::Country, Fact::Risk]) {
-            self.locate(facts, loaded, &mut scene, now);
+        if needs.contains_any(&OF_THE_GLOBE) {
+            locate(facts, loaded, given, &mut scene, now);
         }
         if needs.contains_any(&OF_THE_PAST) {
             self.remember_the_past(facts, person, loaded, &mut scene, now)
@@ -142,26 +177,20 @@ impl Engine {
             let proofs = self.store.proofs(person.id, session, now).await;
             scene.proofs = proofs.unwrap_or_default();
         }
+        given.put_into(&mut scene);
         scene
     }
 
-    /// Where on the globe the far end is.
-    fn locate(&self, facts: &Facts, loaded: &Loaded, scene: &mut Scene, now: Now) {
-        let Some(address) = facts.address else {
-            if facts.local {
-                scene.country = Known::Is(None);
-            }
+    /// Tells once, in the first login that misses them, that countries are not known.
+    pub(super) fn tell_of_places(&self, facts: &Facts, loaded: &Loaded, needs: FactSet, now: Now) {
+        if facts.address.is_none() || !needs.contains_any(&OF_THE_GLOBE) {
             return;
-        };
-        let found = loaded.places.find(address, now.wall);
+        }
         if let Some(problem) = loaded.places.news(now.wall) {
             let mut record = facts.record(now.wall, Event::Alarm, "unavailable");
             record.detail = Some(format!("countries are not known: {problem}"));
             self.trail.send(&record);
         }
-        scene.country = found.country;
-        scene.circumstances.country = found.country.known().flatten();
-        scene.circumstances.position = found.position;
     }
 
     async fn remember_the_past(
@@ -197,10 +226,28 @@ impl Engine {
     }
 }
 
+/// Where on the globe the far end is.
+fn locate(facts: &Facts, loaded: &Loaded, given: &Given, scene: &mut Scene, now: Now) {
+    if let Known::Is(country) = given.country {
+        scene.circumstances.country = country;
+        return;
+    }
+    let Some(address) = facts.address else {
+        if facts.local {
+            scene.country = Known::Is(None);
+        }
+        return;
+    };
+    let found = loaded.places.find(address, now.wall);
+    scene.country = found.country;
+    scene.circumstances.country = found.country.known().flatten();
+    scene.circumstances.position = found.position;
+}
+
 /// What a device is recognized by: its key, or the seat that one sits at.
 fn mark(facts: &Facts) -> Option<Mark> {
     if let Some(key) = facts.key() {
-        return Some(Mark::of("ssh-key", &key.fingerprint));
+        return Some(Mark::of("ssh-key", key.fingerprint.as_deref()?));
     }
     match &facts.seat {
         Known::Is(Some(seat)) if facts.local => Some(Mark::of("seat", seat)),

@@ -39,7 +39,9 @@ pub(super) fn of(facts: &Facts, subject: &Subject, keyring: &Keyring) -> Option<
         let key = ssh_key::open(keyring, &bound, &credential.sealed);
         key.is_ok_and(|key| {
             let fingerprint = key.fingerprint();
-            let is_it = |shown: &super::ssh_keys::Key| shown.sk && shown.fingerprint == fingerprint;
+            let is_it = |shown: &super::ssh_keys::Key| {
+                shown.sk && shown.fingerprint.as_deref() == Some(fingerprint.as_str())
+            };
             shown.iter().any(is_it)
         })
     });

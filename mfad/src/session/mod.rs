@@ -10,6 +10,7 @@ pub(crate) mod asking_agent;
 mod asking_fido2;
 pub mod dialogue;
 pub mod enrolling;
+mod explaining;
 pub mod facts;
 pub mod first_factor;
 pub mod gather;

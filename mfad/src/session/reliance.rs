@@ -209,7 +209,7 @@ fn binding(trust: &Trust, facts: &Facts) -> Option<Binding> {
         .iter()
         .map(|bind| {
             Some(match bind {
-                Bind::SshKey => (BindKind::SshKey, facts.key()?.fingerprint.clone()),
+                Bind::SshKey => (BindKind::SshKey, facts.key()?.fingerprint.clone()?),
                 Bind::Address => (BindKind::Address, facts.source()?.to_string()),
                 Bind::Service => (BindKind::Service, facts.service.clone()),
                 Bind::Tty => (BindKind::Tty, facts.tty.clone()?),

@@ -1,6 +1,6 @@
 //! What was found out about a login besides its facts, as values, and the policy's view of all of it. It looks nothing up.
 
-use policy::{Additions, Decision, Fact, Known, Policy};
+use policy::{Additions, Decision, Explanation, Fact, Known, Policy};
 
 use super::{facts::Facts, verdict::Subject};
 use crate::{
@@ -57,6 +57,25 @@ impl Scene {
                 Some("the user's own additions, which cannot be read".to_owned()),
             ),
         })
+    }
+
+    /// Decides likewise, and says why. Additions that cannot be read leave no reasons.
+    pub(super) fn explain(
+        &self,
+        policy: &Policy,
+        facts: &Facts,
+        subject: &Subject,
+        now: Now,
+    ) -> Explanation {
+        match &self.additions {
+            Demands::Rules(additions) => self.with_request(facts, subject, now, |request| {
+                policy.explain_with(request, additions)
+            }),
+            Demands::Unreadable => Explanation {
+                decision: self.decide(policy, facts, subject, now),
+                reasons: policy::Reasons::default(),
+            },
+        }
     }
 
     /// Shows `look` the login as a policy sees it.
@@ -118,7 +137,7 @@ impl Scene {
         let risk = self.risk.as_ref();
         Grounds {
             target: facts.target.clone(),
-            key: facts.key().map(|key| key.fingerprint.clone()),
+            key: facts.key().and_then(|key| key.fingerprint.clone()),
             session: facts
                 .whereabouts
                 .session()

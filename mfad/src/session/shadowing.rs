@@ -12,7 +12,7 @@ use policy::{Decision, FactSet, Policy, Requirement, Unenrolled, Verdict};
 use super::{
     Caller,
     facts::{Facts, SELF_SERVICE},
-    gather::Wanted,
+    gather::{Given, Wanted},
     scene::Scene,
     verdict::{Course, Gate, Play, Subject, course, gate},
     weighing::Weighed,
@@ -127,7 +127,9 @@ impl Engine {
         self.find_whereabouts(caller, &mut facts, beside.process, wanted.needs)
             .await;
         facts.settle_place(subject.uid());
-        let scene = self.gather(&facts, subject, loaded, wanted, now).await;
+        let scene = self
+            .gather(&facts, subject, loaded, wanted, &Given::default(), now)
+            .await;
         self.judged(&facts, weighed, &scene, shadow, now).await
     }
 

@@ -15,13 +15,16 @@ const CERTIFICATE: &str = "-cert-v01@openssh.com";
 /// A public key that sshd has verified a signature of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
-    /// Of the key itself, without its certificate, as `ssh-keygen -l` prints it: `SHA256:` and 43 characters.
-    pub fingerprint: String,
+    /// Of the key itself, without its certificate, as `ssh-keygen -l` prints it: `SHA256:` and 43 characters. sshd's keys
+    /// have one; of a login that somebody thinks of, it may not be known.
+    pub fingerprint: Option<String>,
     /// The key's type without its certificate's: `ssh-ed25519`.
     pub kind: String,
     /// A FIDO authenticator keeps it.
     pub sk: bool,
-    /// The authority's fingerprint, if it came with a certificate.
+    /// It came with a certificate.
+    pub certificate: bool,
+    /// The fingerprint of the authority that signed that, likewise.
     pub authority: Option<String>,
 }
 
@@ -29,10 +32,10 @@ impl Key {
     /// The key as a policy sees it.
     pub fn as_policy(&self) -> policy::Key<'_> {
         policy::Key {
-            fingerprint: Some(&self.fingerprint),
+            fingerprint: self.fingerprint.as_deref(),
             kind: &self.kind,
             sk: self.sk,
-            certificate: self.authority.is_some(),
+            certificate: self.certificate,
             ca: self.authority.as_deref(),
         }
     }
@@ -71,15 +74,17 @@ fn key(line: &str) -> Option<Key> {
             fields.string()?;
         }
         return Some(Key {
-            fingerprint: fingerprint(&blob),
+            fingerprint: Some(fingerprint(&blob)),
             kind: kind.to_owned(),
             sk: kind.starts_with("sk-"),
+            certificate: false,
             authority: None,
         });
     };
     let (blob, authority) = certified(&plain, fields)?;
     Some(Key {
-        fingerprint: fingerprint(&blob),
+        fingerprint: Some(fingerprint(&blob)),
+        certificate: true,
         sk: plain.starts_with("sk-"),
         kind: plain,
         authority: Some(fingerprint(authority)),
@@ -143,7 +148,7 @@ mod tests {
     fn a_key_and_its_certificate_have_the_fingerprint_that_ssh_keygen_prints() {
         let plain = one(ED25519);
         assert_eq!(
-            plain.fingerprint,
+            plain.fingerprint.as_deref().unwrap(),
             "SHA256:IowJ8NUi8dRlwI55YFGTfQr+/H0JRwbLdJ9x/wK3EjA"
         );
         assert_eq!(

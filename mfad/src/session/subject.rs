@@ -10,10 +10,20 @@ use crate::{
     config::Loaded,
     engine::{Engine, REALM},
     people::NoAnswer,
+    store::StoreError,
 };
 
 /// su, under the names that hosts give it.
 const SU: [&str; 2] = ["su", "su-l"];
+
+/// Who cannot say who somebody is.
+#[derive(Debug)]
+pub(super) enum Lost {
+    /// The name service.
+    Account(NoAnswer),
+    /// The store.
+    Person(StoreError),
+}
 
 impl Engine {
     /// Makes who switches the subject of su, where the policy says so. Who that is, the kernel says; an account that
@@ -46,6 +56,21 @@ impl Engine {
         facts: &Facts,
         now: Now,
     ) -> Result<Subject, State> {
+        let found = self.find_subject(caller, facts).await;
+        found.map_err(|lost| match lost {
+            Lost::Account(why) => self.no_account(facts, why, now),
+            Lost::Person(error) => {
+                self.without_subject(facts, State::Unavailable, error.to_string(), now)
+            }
+        })
+    }
+
+    /// The same, without a record.
+    pub(super) async fn find_subject(
+        &self,
+        caller: &Caller,
+        facts: &Facts,
+    ) -> Result<Subject, Lost> {
         let Some(user) = &facts.user else {
             return Ok(Subject::Nobody);
         };
@@ -60,10 +85,8 @@ impl Engine {
             (Ok(Some(account)), Ok(_)) if account.name != *user => Ok(Subject::Alias(account)),
             (Ok(Some(account)), Ok(person)) => Ok(Subject::of(account, person)),
             (Ok(None), Ok(_)) => Ok(Subject::Nobody),
-            (Err(why), _) => Err(self.no_account(facts, why, now)),
-            (_, Err(error)) => {
-                Err(self.without_subject(facts, State::Unavailable, error.to_string(), now))
-            }
+            (Err(why), _) => Err(Lost::Account(why)),
+            (_, Err(error)) => Err(Lost::Person(error)),
         }
     }
 

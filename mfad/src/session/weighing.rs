@@ -9,7 +9,7 @@ use policy::Decision;
 use super::{
     Caller,
     facts::Facts,
-    gather::Wanted,
+    gather::{Given, Wanted},
     reliance::{Relied, Settled},
     scene::Scene,
     shadowing::{Beside, Difference},
@@ -83,7 +83,12 @@ impl Engine {
         self.find_whereabouts(caller, facts, process, wanted.needs)
             .await;
         facts.settle_place(subject.uid());
-        let scene = self.gather(facts, &subject, &loaded, wanted, now).await;
+        let needs = wanted.needs;
+        let nothing = Given::default();
+        let scene = self
+            .gather(facts, &subject, &loaded, wanted, &nothing, now)
+            .await;
+        self.tell_of_places(facts, &loaded, needs, now);
         let decision = scene.decide(&loaded.policy, facts, &subject, now);
         facts.grounds = scene.grounds(facts, &decision);
         let settled = self

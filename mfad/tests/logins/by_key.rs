@@ -27,7 +27,7 @@ fn policy_for_key(number: u8) -> String {
     let keys = mfad::session::ssh_keys::read(&told).unwrap();
     format!(
         "[[rule]]\nname = \"this key\"\nwhen = {{ key = \"{}\" }}\nrequire = \"none\"\n\n[[rule]]\nname = \"others\"\nwhen = {{}}\nrequire = \"any\"\n",
-        keys[0].fingerprint
+        keys[0].fingerprint.as_ref().unwrap()
     )
 }
 

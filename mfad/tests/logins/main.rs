@@ -8,6 +8,7 @@ mod demands;
 mod desk;
 mod dialogues;
 mod enrolled_key;
+mod explained;
 mod guessing;
 mod login_key;
 mod own_keys;

@@ -16,7 +16,11 @@ pub(super) const KIND: Kind = Kind {
     read,
     found: |request| {
         let groups = request.groups.known();
-        groups.map_or_else(|| "not known".to_owned(), |groups| groups.join(", "))
+        match groups {
+            None => "not known".to_owned(),
+            Some([]) => "none".to_owned(),
+            Some(groups) => groups.join(", "),
+        }
     },
     offer: Some(|request, index| {
         index(match request.groups {

@@ -138,7 +138,7 @@ pub(crate) struct Kind {
     pub(crate) key: &'static str,
     read: fn(Value<'_>, &mut Reader<'_, '_>) -> Option<Box<dyn Condition>>,
     /// What a login has in its place, for a person.
-    found: fn(&Request<'_>) -> String,
+    pub(crate) found: fn(&Request<'_>) -> String,
     /// What a login offers to it; `None` if conditions of this kind have no handle.
     pub(crate) offer: Option<MakeOffer>,
 }

@@ -9,6 +9,7 @@
 mod administrators;
 mod attended;
 mod expectations;
+mod explanations;
 mod mock;
 mod program;
 mod pty;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use mfad_protocol::{
-    CredentialInfo, DeviceInfo, EnrollmentOffer, EnrollmentOptions, UserInfo, names,
+    CredentialInfo, DeviceInfo, EnrollmentOffer, EnrollmentOptions, ExplainQuery, UserInfo, names,
 };
 
 mod administration;
@@ -47,6 +47,7 @@ pub(crate) struct State {
     pub(crate) requirement: Option<String>,
     pub(crate) shadow_rules: Option<u32>,
     pub(crate) shadow_problems: Option<Vec<String>>,
+    pub(crate) explained: Vec<ExplainQuery>,
 }
 
 #[derive(Debug, zbus::DBusError)]

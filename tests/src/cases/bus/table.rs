@@ -287,5 +287,11 @@ pub(super) const ROWS: &[Row] = &[
     ),
     managed("Administration.ResetUser", "dave", r#"["dave"]"#, ROOTS),
     managed("Administration.Audit", "all records", "[{}]", ROOTS),
+    managed(
+        "Administration.ExplainPolicy",
+        "a login of alice's",
+        r#"[{"user": "alice", "service": "sshd"}]"#,
+        ROOTS,
+    ),
     managed("Administration.Reload", "the configuration", "[]", ROOTS),
 ];

@@ -1,8 +1,8 @@
 //! What the mock answers an administrator.
 
 use mfad_protocol::{
-    AuditQuery, DaemonStatus, DeviceInfo, EnrollmentOffer, EnrollmentOptions, ReloadReport,
-    UserInfo,
+    AuditQuery, DaemonStatus, DeviceInfo, EnrollmentOffer, EnrollmentOptions, ExplainQuery,
+    PolicyExplanation, ReloadReport, UserInfo,
 };
 
 use super::{MockError, Shared, State, credential, offer, person};
@@ -105,6 +105,40 @@ impl MockAdministration {
         let mut records: Vec<_> = state.records.iter().filter(within).cloned().collect();
         let limit = query.limit.unwrap_or(100) as usize;
         Ok(records.split_off(records.len().saturating_sub(limit)))
+    }
+
+    fn explain_policy(&self, query: ExplainQuery) -> Result<PolicyExplanation, MockError> {
+        let audit = query.audit;
+        self.called("ExplainPolicy".into())?.explained.push(query);
+        let text =
+            "[[rule]]\nname = \"abroad\"\nwhen = { country = \"NZ\" }\nrequire = { count = 2 }\n";
+        let name = "/etc/mfa/policy.toml";
+        let vocabulary = policy::Vocabulary::new(&["totp", "backup-codes"]);
+        let policy = policy::Policy::parse(&[policy::Source { name, text }], &vocabulary).unwrap();
+        let request = policy::Request::new("alice", "sshd", 1_795_500_000);
+        let reasons = policy.explain(&request).reasons;
+        Ok(PolicyExplanation {
+            user: "alice".into(),
+            service: "sshd".into(),
+            at: 1_795_500_000,
+            outcome: "ask".into(),
+            detail:
+                "asked for 2 different ones of what is enrolled and will do: totp, backup-codes"
+                    .into(),
+            require: "{ count = 2 }".into(),
+            rule: Some("abroad".into()),
+            unknown: vec!["country".into()],
+            enrolled: vec!["totp".into(), "backup-codes".into()],
+            unenrolled: "deny".into(),
+            remember: None,
+            facts: vec![
+                ("user".into(), "alice\u{1b}[2J".into(), "given".into()),
+                ("country".into(), "not known".into(), "unknown".into()),
+            ],
+            reasons: serde_json::to_string(&reasons).unwrap(),
+            record: audit.map(|_| "{\"outcome\":\"granted\"}".into()),
+            differences: audit.map(|_| vec!["then it demanded \"any\"".into()]),
+        })
     }
 
     fn reload(&self) -> Result<ReloadReport, MockError> {
