@@ -39,6 +39,9 @@ pub struct Engine {
     loaded: RwLock<Arc<Loaded>>,
     /// Bounds what unprivileged callers write into the trail.
     chatter: Chatter,
+    /// Bounds how often one person's agent is asked: nothing else limits what an agent answers, right or wrong, and each
+    /// answer is a durable record.
+    pub(crate) askings: Chatter,
     /// Notices many failures, of anybody.
     watch: Mutex<Watch>,
     /// Memory.
@@ -111,6 +114,7 @@ impl Engine {
         Ok(Self {
             registry: Registry::new(loaded.settings.session.max),
             chatter: Chatter::default(),
+            askings: Chatter::default(),
             watch: Mutex::new(watch(&loaded)),
             loaded: RwLock::new(Arc::new(loaded)),
             store,

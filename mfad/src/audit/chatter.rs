@@ -1,16 +1,16 @@
-//! How many audit records the calls of one unprivileged user may cause. It drops; it remembers nothing for long.
+//! How much one unprivileged user may cause in a minute: audit records, questions to an agent. It remembers nothing for long.
 
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
 };
 
-/// Most records of one such user in a minute.
+/// Most of one such user in a minute.
 const A_MINUTE: u32 = 30;
 /// Most users counted in a minute; of any beyond, nothing is admitted.
 const USERS: usize = 1024;
 
-/// Whether a record may be written.
+/// Whether it may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admitted {
     /// It may.
@@ -26,7 +26,7 @@ pub enum Admitted {
 pub struct Chatter(Mutex<(i64, HashMap<u32, u32>)>);
 
 impl Chatter {
-    /// Admits a record caused by `uid` (root and the daemon itself without bound) at `time` in seconds.
+    /// Admits what is caused by `uid` (root and the daemon itself without bound) at `time` in seconds.
     pub fn admit(&self, uid: Option<u32>, time: i64) -> Admitted {
         let Some(uid) = uid.filter(|uid| *uid != 0) else {
             return Admitted::Yes;

@@ -268,7 +268,8 @@ impl Engine {
         outcome.clone_into(&mut record.outcome);
         record.factor = Some(factor);
         self.trail.send(&record);
-        if matches!(outcome, "wrong" | "cloned") {
+        // Keys are never refused, and who answers for one can be wrong as often as they like.
+        if outcome == "wrong" && class != Class::Key {
             self.count_failure(record.user.as_deref().unwrap_or_default(), self.now());
         }
         heard

@@ -20,6 +20,7 @@ use super::{
     running::{Running, Stage},
 };
 use crate::{
+    audit::Admitted,
     engine::Engine,
     factor::{Evidence, ssh_key::SignatureGuess},
     throttle::Class,
@@ -164,7 +165,7 @@ impl Running {
 }
 
 impl Engine {
-    /// Leaves the prompt for the key.
+    /// Leaves the prompt for the key, unless this person's have been asked too often in this minute.
     pub(super) fn begin_keying(&self, running: &mut Running, heard_at: Instant) -> Step {
         let Stage::Code(dialogue) = &running.stage else {
             return Step::of(State::Denied);
@@ -172,6 +173,12 @@ impl Engine {
         let dialogue = dialogue.clone();
         let turn = running.keys.turn(&dialogue.allowed);
         running.asks_left = running.asks_left.saturating_sub(1);
+        let steady = self.now().steady;
+        if self.askings.admit(running.facts.real_uid, steady) == Admitted::Left {
+            let prompt = running.prompt(&dialogue);
+            let told = "Your keys have been asked too often in this minute.";
+            return super::answering::ask(format!("{told} {prompt}"));
+        }
         let (work, wants_fd) = match turn {
             Some(Turn::Plugged) => {
                 let asking = self.ask_plugged(running, &dialogue, None, heard_at);

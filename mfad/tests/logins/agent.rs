@@ -177,6 +177,36 @@ async fn a_touch_may_take_its_time() {
 }
 
 #[tokio::test]
+async fn nobody_has_their_agent_asked_without_end() {
+    let bench = Bench::with_policy(ANY);
+    enroll_key(&bench, &SoftKey::sk(1), "ssh-sk", "blue").await;
+    let mut asked = 0;
+    let last = 'asking: loop {
+        let mut dialogue = Dialogue::begin(&bench, at_sudo()).await;
+        for _ in 0..8 {
+            dialogue.respond(&[""], None).await;
+            if dialogue.step.state != State::Wait {
+                break 'asking dialogue.step;
+            }
+            asked += 1;
+            assert!(asked < 100);
+            dialogue.respond(&["stale"], None).await;
+        }
+    };
+    assert_eq!(asked, 30);
+    assert_eq!(
+        prompt(&last),
+        "Your keys have been asked too often in this minute. Press Enter and touch your ssh key \"blue\": "
+    );
+    bench.clock.advance(60);
+    let mut dialogue = Dialogue::begin(&bench, at_sudo()).await;
+    dialogue
+        .enter(owner().1, vec![SoftKey::sk(1)], touched(1))
+        .await;
+    assert_eq!(dialogue.step.state, State::Granted);
+}
+
+#[tokio::test]
 async fn a_code_may_be_typed_in_its_place() {
     let bench = Bench::with_policy(ANY);
     let phone = bench.enroll(owner().0).await;

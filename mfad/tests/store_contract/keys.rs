@@ -170,6 +170,7 @@ pub(crate) async fn failed_signatures_delay_nobody_and_are_counted(store: Arc<dy
     assert!(accepted(&code), "and so does a code: {code:?}");
     let recalled = store.recall(alice.id, far, at(1)).await.unwrap();
     assert_eq!(recalled.failures.user, 300, "risk hears of them");
+    assert_eq!(recalled.failures.everywhere, 0, "but not others' risk");
 }
 
 pub(crate) async fn exhausted_codes_leave_the_key(store: Arc<dyn Store>) {

@@ -242,7 +242,10 @@ impl<'a> Case<'a> {
         tx.connection
             .prepare_cached(failed)?
             .execute([self.person])?;
-        history::count_failure(tx.connection, now)?;
+        // What anybody can bring about as often as they like with an agent of their own is no sign for everybody else.
+        if self.attempt.class != Class::Key {
+            history::count_failure(tx.connection, now)?;
+        }
         if let Some((key, state)) = self.source {
             let charged = SourceLimit::of(limits).charged(state.unwrap_or(now), now);
             write_source(tx.connection, key, charged)?;
