@@ -213,12 +213,27 @@ fn one_uid_has_its_share_of_connections_and_is_denied_on_the_next() {
 #[test]
 fn a_full_pam_socket_denies_and_hangs_up_on_nobody() {
     let daemon = Daemon::start(Door::Pam);
-    // Each has made a call, and keeps its connection, as a stopped sudo does.
+    // Each has yet to make its call.
     let mut all: Vec<UnixStream> = (0..176).map(|_| daemon.connect()).collect();
-    assert!(all.iter_mut().all(|stream| begun(stream) == "unavailable"));
     for _ in 0..50 {
         assert_eq!(begun(&mut daemon.connect()), "denied");
     }
+    // There is no engine here.
+    assert!(all.iter_mut().all(|stream| begun(stream) == "unavailable"));
+}
+
+#[test]
+fn who_has_had_an_answer_and_stays_makes_room_on_a_full_pam_socket() {
+    let daemon = Daemon::start(Door::Pam);
+    // Each has made a call, and keeps its connection, as a stopped sudo does.
+    let mut all: Vec<UnixStream> = (0..176).map(|_| daemon.connect()).collect();
+    assert!(all.iter_mut().all(|stream| begun(stream) == "unavailable"));
+    let mut late: Vec<UnixStream> = (0..50).map(|_| daemon.connect()).collect();
+    assert!(late.iter_mut().all(|stream| begun(stream) == "unavailable"));
+    for oldest in &mut all[..50] {
+        assert_eq!(oldest.read(&mut [0; 16]).unwrap(), 0, "asked to leave");
+    }
+    assert_eq!(begun(&mut all[50]), "unavailable", "the rest stay");
 }
 
 #[test]

@@ -50,6 +50,14 @@ impl Door {
         }
     }
 
+    /// Most connections of one uid. All of root's are one uid's.
+    const fn share(self) -> usize {
+        match self {
+            Self::Pam => self.capacity(),
+            Self::User => 4,
+        }
+    }
+
     /// Most peers at once that are told that there is no room.
     const fn spare(self) -> usize {
         match self {
@@ -59,15 +67,11 @@ impl Door {
     }
 }
 
-/// Most connections of one uid at [`Door::User`].
-const SHARE: usize = 4;
-
 /// A listening socket.
 pub struct Listener {
     socket: AsyncFd<OwnedFd>,
     door: Door,
     core: Arc<Core>,
-    slots: Arc<Semaphore>,
     spare: Arc<Semaphore>,
     guests: Arc<Guests>,
     /// Whom the PAM door lets in: root, and in tests the one who runs them.
@@ -84,15 +88,13 @@ impl Listener {
     ) -> std::io::Result<Self> {
         socket.set_nonblocking(true)?;
         let socket = watch(socket.into(), Interest::READABLE)?;
-        let slots = Arc::new(Semaphore::new(door.capacity()));
         let spare = Arc::new(Semaphore::new(door.spare()));
         Ok(Self {
             socket,
             door,
             core,
-            slots,
             spare,
-            guests: Guests::of(door.capacity(), SHARE),
+            guests: Guests::of(door.capacity(), door.share()),
             owner,
         })
     }
@@ -123,9 +125,11 @@ impl Listener {
         if self.door == Door::Pam && uid != 0 && uid != self.owner {
             return;
         }
-        let place = match self.door {
-            Door::Pam => self.slots.clone().try_acquire_owned().ok().map(Place::Slot),
-            Door::User => self.guests.enter(uid).map(Place::Guest),
+        let connection = Connection::Peer(NEXT_PEER.fetch_add(1, Ordering::Relaxed));
+        let asked = |connection: &Connection| self.core.is_asking(connection);
+        let guest = match self.door {
+            Door::Pam => self.guests.enter_for_one_at_rest(&connection, asked),
+            Door::User => self.guests.enter(uid, &connection),
         };
         let spare = || {
             self.spare
@@ -134,10 +138,9 @@ impl Listener {
                 .ok()
                 .map(Place::Spare)
         };
-        let Some(place) = place.or_else(spare) else {
+        let Some(place) = guest.map(Place::Guest).or_else(spare) else {
             return;
         };
-        let connection = Connection::Peer(NEXT_PEER.fetch_add(1, Ordering::Relaxed));
         // In tests the PAM door's owner stands in for root.
         let uid = if self.door == Door::Pam { 0 } else { uid };
         let caller = Caller { uid, connection };
@@ -147,7 +150,6 @@ impl Listener {
 
 /// What a connection holds as long as it lives.
 enum Place {
-    Slot(OwnedSemaphorePermit),
     Guest(Guest),
     Spare(OwnedSemaphorePermit),
 }
@@ -155,14 +157,10 @@ enum Place {
 impl Place {
     async fn serve(self, core: Arc<Core>, peer: OwnedFd, caller: Caller) {
         match self {
-            Self::Slot(held) => {
-                peer::serve(core, peer, caller).await;
-                drop(held);
-            }
             Self::Guest(mut guest) => {
                 let connection = caller.connection.clone();
                 tokio::select! {
-                    () = peer::serve(Arc::clone(&core), peer, caller) => {}
+                    () = peer::serve(Arc::clone(&core), peer, caller, guest.rests()) => {}
                     () = guest.is_asked_to_leave() => core.disconnected(&connection),
                 }
             }

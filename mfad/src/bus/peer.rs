@@ -1,7 +1,15 @@
 //! One peer of a login socket: its calls, one after the other, to the Authentication interface alone.
 //! Dispatch only: what it answers is decided behind `authentication`.
 
-use std::{io, os::fd::OwnedFd, sync::Arc, time::Duration};
+use std::{
+    io,
+    os::fd::OwnedFd,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use mfad_protocol::{Context, limits, names};
 use tokio::time::Instant;
@@ -34,11 +42,18 @@ const TURNED_AWAY: Duration = Duration::from_secs(1);
 const INTROSPECTABLE: &str = "org.freedesktop.DBus.Introspectable";
 
 /// Serves one peer until it goes away, breaks the protocol, or its time is up. A call that was begun is finished first.
-pub(super) async fn serve(core: Arc<Core>, socket: OwnedFd, caller: Caller) {
+/// `rests` is set while the last call has been answered and no other has come.
+pub(super) async fn serve(
+    core: Arc<Core>,
+    socket: OwnedFd,
+    caller: Caller,
+    rests: Arc<AtomicBool>,
+) {
     let peer = Peer {
         core,
         caller,
         room: true,
+        rests,
     };
     peer.connected(socket, LIFETIME).await;
 }
@@ -49,6 +64,7 @@ pub(super) async fn turn_away(core: Arc<Core>, socket: OwnedFd, caller: Caller) 
         core,
         caller,
         room: false,
+        rests: Arc::default(),
     };
     peer.connected(socket, TURNED_AWAY).await;
 }
@@ -58,6 +74,7 @@ struct Peer {
     core: Arc<Core>,
     caller: Caller,
     room: bool,
+    rests: Arc<AtomicBool>,
 }
 
 impl Peer {
@@ -80,14 +97,15 @@ impl Peer {
             if message.message_type() != Type::MethodCall {
                 continue;
             }
+            self.rests.store(false, Ordering::Relaxed);
             arrival.take();
             patience = SILENCE;
             let header = message.header();
             let answer = self.answer(&message, &header).await;
-            if header.primary().flags().contains(Flags::NO_REPLY_EXPECTED) {
-                continue;
+            if !header.primary().flags().contains(Flags::NO_REPLY_EXPECTED) {
+                stream.send(&answer.map_err(io::Error::other)?).await?;
             }
-            stream.send(&answer.map_err(io::Error::other)?).await?;
+            self.rests.store(true, Ordering::Relaxed);
         }
     }
 
