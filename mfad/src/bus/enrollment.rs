@@ -123,7 +123,9 @@ impl Enrollment {
         let caller = on_bus(bus, &header).await?;
         let engine = self.core.engine()?;
         engine.offers.withdraw(&offer, caller.uid);
-        engine.makings.withdraw(&offer, caller.uid);
+        if engine.makings.withdraw(&offer, caller.uid) {
+            let _its_place = engine.offers.close(&offer);
+        }
         Ok(())
     }
 

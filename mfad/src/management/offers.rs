@@ -22,6 +22,9 @@ const LIFETIME: i64 = 15 * 60;
 /// whoever has most is withdrawn. So fewer than `CAPACITY` accounts, whatever they do, take nobody's only offer away.
 const CAPACITY: usize = 8192;
 const OF_ONE: usize = 4;
+/// How long an offer may be out, in seconds: longer than confirming any of them takes. Where it was never put back, its owner
+/// has gone.
+const LONGEST_OUT: i64 = 150;
 /// Wrong codes forgiven: the secret has been shown, so there is nothing to guess.
 const TRIES: u8 = 5;
 
@@ -68,6 +71,15 @@ struct Held {
     person: PersonKey,
     expires: i64,
     offer: Option<Offer>,
+    /// Until when it may be out, where it is.
+    out_until: i64,
+}
+
+impl Held {
+    /// Whether it may be withdrawn for another.
+    const fn may_go(&self, now: Now) -> bool {
+        self.offer.is_some() || self.out_until <= now.steady
+    }
 }
 
 /// All offers.
@@ -99,14 +111,17 @@ impl Offers {
         let uid = offer.person.uid;
         let own = open.values().filter(|other| other.person.uid == uid);
         if own.count() >= OF_ONE {
-            withdraw_one(&mut open, |other| other.person.uid == uid)?;
+            withdraw_one(&mut open, |other| {
+                other.may_go(now) && other.person.uid == uid
+            })?;
         } else if open.len() >= self.capacity {
-            withdraw_one(&mut open, |_| true)?;
+            withdraw_one(&mut open, |other| other.may_go(now))?;
         }
         let held = Held {
             person: offer.person.clone(),
             expires: now.steady + LIFETIME,
             offer: Some(offer),
+            out_until: 0,
         };
         open.insert(id.clone(), held);
         Some(id)
@@ -117,7 +132,11 @@ impl Offers {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let held = open.get_mut(id)?;
         let usable = held.person.uid == uid && held.expires > now.steady;
-        if usable { held.offer.take() } else { None }
+        if !usable {
+            return None;
+        }
+        held.out_until = now.steady + LONGEST_OUT;
+        held.offer.take()
     }
 
     /// Puts an offer back after a wrong code, unless it has been forgotten meanwhile; says how many tries are left.
@@ -175,9 +194,7 @@ impl Offers {
 /// Withdraws the oldest offer of whoever has most of these. `None` if all of them are out, where none can be withdrawn: who
 /// confirms them holds descriptors and memory as long as that takes.
 fn withdraw_one(open: &mut HashMap<String, Held>, of_these: impl Fn(&Held) -> bool) -> Option<()> {
-    let places = open
-        .iter()
-        .filter(|(_, held)| held.offer.is_some() && of_these(held));
+    let places = open.iter().filter(|(_, held)| of_these(held));
     let places = places.map(|(id, held)| Place {
         holder: held.person.uid,
         age: held.expires,
@@ -281,6 +298,10 @@ mod tests {
         assert!(file(&offers, 1001).is_some(), "somebody else");
         offers.put_back(&ids[0], out.remove(0));
         assert!(file(&offers, 1000).is_some());
+        assert!(
+            file_at(&offers, 1000, LONGEST_OUT).is_some(),
+            "their owner has gone"
+        );
     }
 
     #[test]

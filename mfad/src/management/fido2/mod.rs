@@ -110,9 +110,9 @@ impl Makings {
         Ok(())
     }
 
-    /// Ends one whose owner has gone.
-    pub fn withdraw(&self, id: &str, uid: u32) {
-        drop(self.take(id, uid));
+    /// Ends one whose owner has gone. Whether there was one.
+    pub fn withdraw(&self, id: &str, uid: u32) -> bool {
+        self.take(id, uid).is_some()
     }
 
     /// Whether any goes on; the daemon does not exit under it.
