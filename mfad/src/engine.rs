@@ -2,6 +2,7 @@
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
+    os::fd::OwnedFd,
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
@@ -20,7 +21,10 @@ use crate::{
     logind::{Nowhere, Sessions},
     management::{Offers, fido2::Makings},
     people::People,
-    session::{enrolling::Shown, grant::Grants, registry::Registry, running::Running},
+    session::{
+        enrolling::Shown, grant::Grants, registry::Registry, running::Running,
+        whereabouts::Whereabouts,
+    },
     store::{
         Answer, CredentialId, Kind, PersonKey, Store, StoreError,
         seal::{Identity, Keyring},
@@ -32,6 +36,10 @@ use crate::{
 pub const HASHING_PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 /// How many Argon2id runs (19 MiB, 35 ms each) may go on at once.
 const HASHING_AT_ONCE: usize = 2;
+
+/// How many unprivileged callers may have logind asked about themselves at once. The bus lets the daemon have 128 unanswered
+/// questions, which are root's logins' too.
+const SEATS_AT_ONCE: usize = 8;
 
 /// The working daemon.
 pub struct Engine {
@@ -70,6 +78,8 @@ pub struct Engine {
     pub trail: Trail,
     /// Bounds hashing.
     pub hashing: Semaphore,
+    /// Bounds what logind is asked for callers that are not root.
+    seats: Semaphore,
     /// Stand-ins for people without credentials.
     pub decoy: Decoy,
 }
@@ -129,6 +139,7 @@ impl Engine {
             makings: Makings::default(),
             trail,
             hashing: Semaphore::new(HASHING_AT_ONCE),
+            seats: Semaphore::new(SEATS_AT_ONCE),
             decoy,
         })
     }
@@ -171,6 +182,14 @@ impl Engine {
             )
         });
         places.into_iter().chain(shadow).collect()
+    }
+
+    /// Where a process is that a caller names who is not root: unknown, if too many ask at once.
+    pub(crate) async fn own_whereabouts(&self, process: OwnedFd) -> Whereabouts {
+        match self.seats.try_acquire() {
+            Ok(_turn) => self.sessions.whereabouts(process).await,
+            Err(_) => Whereabouts::Unknown,
+        }
     }
 
     /// The current moment.

@@ -3,7 +3,11 @@
 
 use std::{
     future::Future,
-    os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
+    io::Read as _,
+    os::{
+        fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
+        unix::ffi::OsStrExt as _,
+    },
     pin::Pin,
     sync::Arc,
     time::Duration,
@@ -159,12 +163,31 @@ impl Told {
     }
 }
 
+/// Most that is read of what the kernel tells of a pidfd, in bytes.
+const LONGEST_FDINFO: u64 = 4096;
+
 /// The process that a pidfd stands for; `None` for other descriptors, and for processes that this one cannot see.
 fn pid_of(process: BorrowedFd<'_>) -> Option<u32> {
-    let info =
-        std::fs::read_to_string(format!("/proc/self/fdinfo/{}", process.as_raw_fd())).ok()?;
+    if !is_pidfd(process) {
+        return None;
+    }
+    let path = format!("/proc/self/fdinfo/{}", process.as_raw_fd());
+    let mut info = String::new();
+    let file = std::fs::File::open(path).ok()?;
+    file.take(LONGEST_FDINFO).read_to_string(&mut info).ok()?;
     let line = info.lines().find_map(|line| line.strip_prefix("Pid:"))?;
     line.trim().parse().ok().filter(|pid| *pid > 0)
+}
+
+/// Whether it is one, by the name that the kernel gives it (since Linux 6.9 it is of a file system of their own). Asked before
+/// anything else: of other descriptors (an epoll, an inotify) the kernel tells all that they watch, which their maker can
+/// make a hundred megabytes of, at the daemon's cost.
+fn is_pidfd(descriptor: BorrowedFd<'_>) -> bool {
+    let name = std::fs::read_link(format!("/proc/self/fd/{}", descriptor.as_raw_fd()));
+    name.is_ok_and(|name| {
+        let name = name.as_os_str().as_bytes();
+        name == b"anon_inode:[pidfd]" || name.starts_with(b"pidfd:[")
+    })
 }
 
 /// A pidfd can be read from once its process has ended.
@@ -264,6 +287,20 @@ mod tests {
         assert!(!is_alive(ended.as_fd()));
         let no_process: OwnedFd = std::fs::File::open("/").unwrap().into();
         assert_eq!(pid_of(no_process.as_fd()), None);
+    }
+
+    #[test]
+    fn what_the_kernel_tells_of_other_descriptors_is_not_read() {
+        use std::os::fd::FromRawFd as _;
+        // SAFETY: an integer in, and a new descriptor out, which nobody else owns.
+        let epoll = unsafe { OwnedFd::from_raw_fd(libc::epoll_create1(libc::EPOLL_CLOEXEC)) };
+        assert!(!is_pidfd(epoll.as_fd()));
+        assert_eq!(pid_of(epoll.as_fd()), None);
+        assert!(is_pidfd(pidfd(std::process::id()).as_fd()));
+        // A file can be called anything, but not without its path.
+        let scratch = tempfile::tempdir().unwrap();
+        let file = std::fs::File::create(scratch.path().join("pidfd:[1]")).unwrap();
+        assert!(!is_pidfd(file.as_fd()));
     }
 
     #[tokio::test]

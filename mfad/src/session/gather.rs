@@ -130,7 +130,8 @@ impl Engine {
     ) {
         let process = process.filter(|_| needs.contains_any(&OF_A_PLACE));
         let named = match process {
-            Some(process) => self.sessions.whereabouts(process).await,
+            Some(process) if caller.is_root() => self.sessions.whereabouts(process).await,
+            Some(process) => self.own_whereabouts(process).await,
             None => Whereabouts::default(),
         };
         if caller.is_root() {

@@ -4,6 +4,7 @@
 
 mod agent;
 mod by_key;
+mod crowd;
 mod demands;
 mod desk;
 mod dialogues;

@@ -213,7 +213,7 @@ impl Engine {
             return Ok(());
         }
         let whereabouts = match process {
-            Some(process) => self.sessions.whereabouts(process).await,
+            Some(process) => self.own_whereabouts(process).await,
             None => crate::session::whereabouts::Whereabouts::Unknown,
         };
         let sits_here = whereabouts
