@@ -55,7 +55,7 @@ pub async fn run(console: &mut Console<'_>, wanted: Wanted, follow: bool) -> Res
             let line = if console.json {
                 json_line(*sequence, *time, record).to_string()
             } else {
-                line(*time, record, &console.zone)
+                format!("{sequence}  {}", line(*time, record, &console.zone))
             };
             console.terminal.line(&line)?;
         }

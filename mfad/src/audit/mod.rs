@@ -9,12 +9,12 @@ pub use chatter::{Admitted, Chatter};
 pub use grounds::Grounds;
 
 use mfad_protocol::printable;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use syslog::Trail;
 
 /// What happened, in the field's words; kebab-case in JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Event {
     /// A second factor was asked for and answered, or a decision was reached without asking.
@@ -30,7 +30,7 @@ pub enum Event {
 }
 
 /// One audit record. It never holds a code, a secret or anything derived from one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// When, seconds since the epoch.
     pub time: i64,
@@ -39,31 +39,31 @@ pub struct Record {
     /// What came of it: `granted`, `wrong`, `delayed`, `denied`, `not-required`, `unavailable`, `added`, …
     pub outcome: String,
     /// Whom it concerns.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     /// PAM service.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
     /// Far end.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rhost: Option<String>,
     /// Terminal.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tty: Option<String>,
     /// Factor kind and name that matched or was changed.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub factor: Option<String>,
     /// Name of the policy rule that decided.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
     /// What the decision rested on.
     #[serde(flatten)]
     pub grounds: Grounds,
     /// Who acted: the caller's uid.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<u32>,
     /// Anything else worth knowing, in a sentence.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
 

@@ -59,6 +59,20 @@ impl Proven {
         })
     }
 
+    /// The words for it, as a policy has them. `None` with several keys, of which a record names one.
+    pub fn words(&self) -> Option<Vec<String>> {
+        let key = self.key();
+        let is = |which: fn(&Key) -> bool| key.is_some_and(which);
+        let words = [
+            (self.password, "password"),
+            (key.is_some(), "publickey"),
+            (is(|key| key.certificate), "certificate"),
+            (is(|key| key.sk), "sk-key"),
+        ];
+        let words = words.into_iter().filter(|(is, _)| *is);
+        (self.keys.len() <= 1).then(|| words.map(|(_, word)| word.to_owned()).collect())
+    }
+
     /// The first key, which a device is recognized by. Several keys in one login are an administrator's demand; any
     /// one of them is the person's.
     pub fn key(&self) -> Option<&Key> {

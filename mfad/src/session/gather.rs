@@ -48,7 +48,7 @@ const NOBODY: PersonId = PersonId(-1);
 /// What a login is to be decided by, besides the policy, and which facts that and the policy ask for.
 #[derive(Debug)]
 pub struct Wanted {
-    demands: Demands,
+    pub(super) demands: Demands,
     pub(super) needs: FactSet,
 }
 

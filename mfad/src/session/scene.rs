@@ -1,8 +1,8 @@
 //! What was found out about a login besides its facts, as values, and the policy's view of all of it. It looks nothing up.
 
-use policy::{Additions, Decision, Explanation, Fact, Known, Policy};
+use policy::{Additions, Decision, Explanation, Fact, FactSet, Known, Policy};
 
-use super::{facts::Facts, verdict::Subject};
+use super::{facts::Facts, first_factor::Proven, verdict::Subject};
 use crate::{
     audit::Grounds,
     clock::Now,
@@ -10,6 +10,10 @@ use crate::{
     risk::{Assessment, Circumstances},
     store::Proof,
 };
+
+/// Most groups that a record names, and most bytes of their names.
+const MOST_GROUPS: usize = 32;
+const LONGEST_GROUPS: usize = 1024;
 
 /// A login's surroundings.
 #[derive(Debug, Default)]
@@ -30,6 +34,8 @@ pub struct Scene {
     pub proofs: Vec<Proof>,
     /// What they demand beyond the policy.
     pub additions: Demands,
+    /// Of a login of the past: what its record does not tell of the account.
+    pub unrecorded: FactSet,
 }
 
 /// What a person demands beyond the policy.
@@ -94,9 +100,14 @@ impl Scene {
             Known::Unknown => Known::Unknown,
             Known::Is(seat) => Known::Is(seat.as_deref()),
         };
+        let is_told = |fact| !self.unrecorded.contains(fact);
         look(&policy::Request {
-            uid: subject.uid(),
-            groups: Known::Is(subject.groups()),
+            uid: subject.uid().filter(|_| is_told(Fact::Uid)),
+            groups: if is_told(Fact::Groups) {
+                Known::Is(subject.groups())
+            } else {
+                Known::Unknown
+            },
             target: facts.target.as_deref(),
             address: facts.address,
             local: facts.local,
@@ -120,7 +131,7 @@ impl Scene {
     }
 
     /// What audit records tell of it.
-    pub fn grounds(&self, facts: &Facts, decision: &Decision) -> Grounds {
+    pub fn grounds(&self, facts: &Facts, subject: &Subject, decision: &Decision) -> Grounds {
         let or_none = |known: Known<Option<&str>>| {
             known
                 .known()
@@ -135,7 +146,25 @@ impl Scene {
             Known::Is(country) => Known::Is(country.as_ref().map(Country::as_str)),
         };
         let risk = self.risk.as_ref();
+        let groups = subject.groups();
+        let length: usize = groups.iter().map(String::len).sum();
+        let few = groups.len() <= MOST_GROUPS && length <= LONGEST_GROUPS;
+        let account = subject.uid();
         Grounds {
+            uid: account,
+            groups: account.filter(|_| few).map(|_| groups.to_vec()),
+            enrolled: subject.person().map(|person| {
+                let kinds = person.kinds().into_iter();
+                kinds.map(|kind| kind.word().to_owned()).collect()
+            }),
+            address: facts.address.map(|address| address.to_string()),
+            local: facts.local,
+            first_factor: facts.proven.as_ref().and_then(Proven::words),
+            ca: facts.key().and_then(|key| key.authority.clone()),
+            last_mfa: self.last_mfa.known().map(moment),
+            last_login: self.last_login.known().map(moment),
+            require: Some(decision.verdict.to_string()),
+            relied: None,
             target: facts.target.clone(),
             key: facts.key().and_then(|key| key.fingerprint.clone()),
             session: facts
@@ -180,6 +209,14 @@ impl Scene {
             .is_some_and(|trust| trust.remember.bind.contains(&policy::Bind::SshKey));
         facts.proven.is_none() && (decision.unknown.contains_any(&by_key) || bound)
     }
+}
+
+/// A moment as records have it, readable for whoever looks at them.
+fn moment(moment: Option<i64>) -> String {
+    let Some(moment) = moment else {
+        return "never".to_owned();
+    };
+    jiff::Timestamp::from_second(moment).map_or_else(|_| moment.to_string(), |at| at.to_string())
 }
 
 /// An assessment as the policy sees it.

@@ -90,13 +90,11 @@ impl Engine {
             .await;
         self.tell_of_places(facts, &loaded, needs, now);
         let decision = scene.decide(&loaded.policy, facts, &subject, now);
-        facts.grounds = scene.grounds(facts, &decision);
+        facts.grounds = scene.grounds(facts, &subject, &decision);
         let settled = self
             .settle(facts, &subject, &decision, &scene, &loaded, now)
             .await;
-        if let Some(Relied::Device(_)) = &settled.relied {
-            facts.grounds.device = settled.relied.as_ref().map(Relied::describe);
-        }
+        facts.grounds.relied = settled.relied.as_ref().map(Relied::describe);
         let weighed = Weighed {
             loaded,
             subject,

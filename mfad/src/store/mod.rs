@@ -69,6 +69,19 @@ pub struct Person {
     pub requirement: Option<String>,
 }
 
+impl Person {
+    /// The kinds of factors that they can use, each once.
+    pub fn kinds(&self) -> Vec<Kind> {
+        let usable = |kind: &Kind| {
+            let mut credentials = self.credentials.iter();
+            credentials.any(|credential| {
+                credential.kind == *kind && credential.standing == Standing::Active
+            })
+        };
+        Kind::ALL.into_iter().filter(usable).collect()
+    }
+}
+
 /// What kind of credential a record is. The words are those of `mfactl` and of policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {

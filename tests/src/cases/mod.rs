@@ -9,6 +9,7 @@ pub mod critical;
 pub mod daemon;
 pub mod drive;
 pub mod enumeration;
+pub mod explained;
 pub mod hygiene;
 pub mod leaving;
 pub mod login;
@@ -144,6 +145,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         leaving::CASES,
         store::CASES,
         enumeration::CASES,
+        explained::CASES,
         panics::CASES,
         memory::CASES,
         vectors::CASES,

@@ -306,7 +306,7 @@ fn audit_records_are_lines() {
     });
     let socket = daemon.bus.socket();
     let outcome = run(&mut mfactl(&socket, &["audit"]), "");
-    insta::assert_snapshot!(outcome.out, @"2026-11-24 09:12:44  authentication  granted  alice, at sshd");
+    insta::assert_snapshot!(outcome.out, @"1  2026-11-24 09:12:44  authentication  granted  alice, at sshd");
     let arguments = ["audit", "--since", "2026-11-24", "--json"];
     let outcome = run(&mut mfactl(&socket, &arguments), "");
     assert_eq!(outcome.json()[0]["sequence"], 1);

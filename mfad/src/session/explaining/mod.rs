@@ -1,11 +1,13 @@
 //! Explains what the policy says of a login, with the facts that a login would be decided by. It changes nothing: no
 //! record, no charge, no device forgotten.
 
+mod past;
 mod thought;
 
 use std::collections::BTreeSet;
 
 use mfad_protocol::{ExplainQuery, PolicyExplanation};
+use past::Past;
 use policy::{Bind, Explanation, Fact, FactSet, Known};
 
 use super::{
@@ -18,11 +20,12 @@ use super::{
     verdict::{Course, Play, Subject, course},
 };
 use crate::{
+    audit::Record,
     clock::Now,
     config::Loaded,
-    engine::Engine,
+    engine::{Engine, REALM},
     management::Refusal,
-    store::{Kind, PersonId, Standing},
+    store::{AuditFilter, Kind, Person, PersonId},
 };
 
 /// A login to be explained.
@@ -54,11 +57,14 @@ impl Engine {
     ) -> Result<PolicyExplanation, Refusal> {
         let loaded = self.loaded();
         let settings = &loaded.settings.risk.settings;
-        let (mut case, given) = thought::read(&query, caller, settings, self.now())?;
         let root = Caller {
             uid: 0,
             connection: caller.connection.clone(),
         };
+        if let Some(sequence) = query.audit {
+            return self.explain_past(&root, sequence, &loaded).await;
+        }
+        let (mut case, given) = thought::read(&query, caller, settings, self.now())?;
         let subject = self.find_subject(&root, &case.facts).await.map_err(lost)?;
         case.facts.settle_place(subject.uid());
         let wanted = Wanted::by(&loaded.policy, subject.person());
@@ -77,6 +83,63 @@ impl Engine {
         }
         let explained = self.weigh_up(case, subject, scene, needs, &loaded).await;
         explained.report(&loaded)
+    }
+
+    /// The same of a login of the past, by its audit record.
+    async fn explain_past(
+        &self,
+        root: &Caller,
+        sequence: i64,
+        loaded: &Loaded,
+    ) -> Result<PolicyExplanation, Refusal> {
+        let filter = AuditFilter {
+            after: Some(sequence.saturating_sub(1)),
+            before: Some(sequence.saturating_add(1)),
+            limit: 1,
+            ..AuditFilter::default()
+        };
+        let found = self.store.audit(filter).await?;
+        let Some((_, _, json)) = found.first() else {
+            return Err(Refusal::NotFound(format!(
+                "there is no audit record {sequence}; see: mfactl audit"
+            )));
+        };
+        let past = Past::read(sequence, json)?;
+        let case = past.case(root, self.now())?;
+        let person = self.store.find_person(REALM, &past.user).await?;
+        let wanted = Wanted::by(&loaded.policy, person.as_ref());
+        let needs = wanted.needs;
+        let scene = past.scene(Scene {
+            additions: wanted.demands,
+            ..Scene::default()
+        });
+        let subject = past.subject(person);
+        let explanation = scene.explain(&loaded.policy, &case.facts, &subject, case.now);
+        let settled = Settled {
+            verdict: explanation.decision.verdict.clone(),
+            relied: None,
+            offer: None,
+        };
+        let explained = Explained {
+            case,
+            subject,
+            scene,
+            needs,
+            explanation,
+            settled,
+            doubted: None,
+        };
+        let mut report = explained.report(loaded)?;
+        for (_, _, from) in &mut report.facts {
+            if from == "looked-up" {
+                "recorded".clone_into(from);
+            }
+        }
+        // A device stands in for what it stood in for then, or for nothing.
+        report.remember = None;
+        report.differences = Some(differences(&past.record, &report));
+        report.record = Some(past.json);
+        Ok(report)
     }
 
     async fn weigh_up(
@@ -156,16 +219,8 @@ impl Explained {
 
     /// Kinds of factors that the user can use, each once.
     fn enrolled(&self) -> Vec<Kind> {
-        let Subject::Enrolled(_, person) = &self.subject else {
-            return Vec::new();
-        };
-        let active = |kind: &Kind| {
-            let mut of_person = person.credentials.iter();
-            of_person.any(|credential| {
-                credential.kind == *kind && credential.standing == Standing::Active
-            })
-        };
-        Kind::ALL.into_iter().filter(active).collect()
+        let person = self.subject.person();
+        person.map(Person::kinds).unwrap_or_default()
     }
 
     /// What becomes of the login: a word, and a sentence.
@@ -285,6 +340,52 @@ impl Explained {
         };
         found.into_iter().map(row).collect()
     }
+}
+
+/// What comes out differently now than it did in the recorded login, a sentence each.
+fn differences(record: &Record, now: &PolicyExplanation) -> Vec<String> {
+    let then = &record.grounds;
+    let mut differences = Vec::new();
+    let require = then.require.as_deref().unwrap_or_default();
+    if require != now.require {
+        differences.push(format!("then it demanded {require}, now {}", now.require));
+    }
+    // Refusals of the later phases name no rule.
+    if record.rule.is_some() && record.rule != now.rule {
+        let named = |rule: &Option<String>| {
+            rule.as_ref()
+                .map_or("no rule".to_owned(), |rule| format!("“{rule}”"))
+        };
+        let (then, now) = (named(&record.rule), named(&now.rule));
+        differences.push(format!("then {then} decided, now {now}"));
+    }
+    let enrolled = then.enrolled.as_deref().unwrap_or_default();
+    if enrolled != now.enrolled {
+        let listed = |kinds: &[String]| match kinds {
+            [] => "nothing".to_owned(),
+            kinds => kinds.join(", "),
+        };
+        let (then, now) = (listed(enrolled), listed(&now.enrolled));
+        differences.push(format!("then {then} was enrolled, now {now}"));
+    }
+    if let Some(relied) = &then.relied {
+        differences.push(format!(
+            "then it was let in without being asked ({relied}), which is not taken into account now"
+        ));
+    } else if record.outcome == "not-required" && now.outcome != "not-required" {
+        differences.push(format!(
+            "then it was let in without a factor, now: {}",
+            now.detail
+        ));
+    } else if record.outcome != "not-required" && now.outcome == "not-required" {
+        differences.push(format!(
+            "then it was {}, now it is let in without a factor",
+            record.outcome
+        ));
+    } else if record.outcome == "granted" && now.outcome == "deny" {
+        differences.push(format!("then it was granted, now: {}", now.detail));
+    }
+    differences
 }
 
 /// The fact that conditions of this key ask for.
