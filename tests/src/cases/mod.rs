@@ -130,7 +130,6 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         sudo::CASES,
         critical::CASES,
         step_up::CASES,
-        agent::CASES,
         su::CASES,
         login::CASES,
         passwd::CASES,
@@ -153,6 +152,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         hygiene::CASES,
     ]
     .into_iter()
+    .chain(agent::CASES)
     .chain(conditions::CASES)
     .flatten()
 }
