@@ -24,6 +24,7 @@ pub(super) fn examine(root: &Path) -> Vec<Finding> {
     findings.extend(tree.configuration());
     findings.push(tree.key());
     findings.push(tree.socket());
+    findings.push(tree.security_keys());
     findings.extend(tree.room());
     findings
 }
@@ -217,6 +218,28 @@ impl Tree<'_> {
             ),
             format!("Make room; see: df {}", directory.display()),
         ))
+    }
+
+    /// Whether the helper that asks security keys can be started.
+    fn security_keys(&self) -> Finding {
+        let check = "fido2";
+        let socket = self.below(names::RUN_DIR).join("fido.sock");
+        let is_there =
+            fs::symlink_metadata(socket).is_ok_and(|facts| facts.file_type().is_socket());
+        if is_there {
+            return Finding::ok(check, "security keys can be asked by who sits here");
+        }
+        if self.below("/run/systemd/system").is_dir() {
+            return Finding::warn(
+                check,
+                "security keys are not offered: nobody starts the helper that asks them",
+                "sudo systemctl enable --now mfad-fido.socket",
+            );
+        }
+        Finding::ok(
+            check,
+            "security keys are not offered: only systemd starts the helper that asks them",
+        )
     }
 
     fn socket(&self) -> Finding {

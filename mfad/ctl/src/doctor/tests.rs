@@ -93,6 +93,7 @@ fn a_machine_in_order() {
     ok    config  /etc/mfa belongs to root alone
     ok    key     /etc/mfa/mfad.key (mode 0600)
     ok    socket  /run/mfad/pam.sock
+    ok    fido2   security keys are not offered: only systemd starts the helper that asks them
     "#);
 }
 
@@ -112,6 +113,7 @@ fn an_empty_machine_says_what_to_install() {
                   → Restore it from your backup; a new key makes everybody enroll again
     fail  socket  /run/mfad is missing
                   → sudo systemd-tmpfiles --create mfad.conf && sudo systemctl enable --now mfad.socket
+    ok    fido2   security keys are not offered: only systemd starts the helper that asks them
     "#);
 }
 
@@ -137,7 +139,24 @@ fn whatever_others_could_write_or_read_fails() {
                   → sudo chown root:root /etc/mfa/mfad.key && sudo chmod 0600 /etc/mfa/mfad.key
     fail  socket  /run/mfad/pam.sock must be a socket of root's with mode 0600
                   → sudo systemctl restart mfad.socket
+    ok    fido2   security keys are not offered: only systemd starts the helper that asks them
     "#);
+}
+
+#[test]
+fn a_helper_that_nobody_starts_is_noticed() {
+    let root = machine();
+    fs::create_dir_all(root.path().join("run/systemd/system")).unwrap();
+    let fido2 = || {
+        let findings = files::examine(root.path());
+        let found = findings
+            .into_iter()
+            .find(|finding| finding.check == "fido2");
+        found.unwrap().verdict
+    };
+    assert_eq!(fido2(), Verdict::Warn);
+    let _socket = std::os::unix::net::UnixListener::bind(root.path().join("run/mfad/fido.sock"));
+    assert_eq!(fido2(), Verdict::Ok);
 }
 
 #[test]
