@@ -265,6 +265,15 @@ pub(super) fn answers(
     }
 }
 
+/// `pam_env.so user_readenv=1`: variables out of a file in the user's home, in place of what others have set.
+pub(super) fn reads_own_environment(entry: &Entry) -> bool {
+    let reads = |word: &String| {
+        let value = word.strip_prefix("user_readenv=");
+        value.is_some_and(|value| value != "0")
+    };
+    entry.name() == "pam_env.so" && entry.arguments.iter().any(reads)
+}
+
 /// Fedora's way to let root's `su` through: `pam_succeed_if.so uid = 0 use_uid`.
 fn asks_for_root(entry: &Entry) -> bool {
     let words = &entry.arguments;

@@ -59,6 +59,29 @@ impl Judge<'_> {
             self.guard_phase(Phase::Session, &ways);
         }
         self.guard_argument(Phase::Session);
+        self.own_environment();
+    }
+
+    /// sshd says in PAM's environment which key it has verified, and a file of the user's own can say something else there.
+    fn own_environment(&mut self) {
+        let stack = self.service.stack(Phase::Session);
+        let ours = stack.iter().rposition(module::is_ours).unwrap_or(0);
+        let earlier = stack.iter().take(ours);
+        let Some(reader) = earlier
+            .into_iter()
+            .find(|entry| module::reads_own_environment(entry))
+        else {
+            return;
+        };
+        let finding = self
+            .finding("own-environment", self.used.unguarded(), Some(reader))
+            .what("it reads the user's own ~/.pam_environment before the pam_mfa line")
+            .how(
+                "Whoever can write that file says in it which key logs in (SSH_AUTH_INFO_0), and so that it is one that \
+                 needs no code.",
+            )
+            .instead("the session's pam_mfa line before it, as in /usr/share/mfa/pam, or no user_readenv=1");
+        self.found.push(finding);
     }
 
     /// In account and session our line must run on every way in, and its refusal must count.

@@ -124,4 +124,17 @@ pub(super) const MISTAKES: &[Mistake] = &[
         &["session-refusal-ignored"],
         Hole,
     ),
+    mistake(
+        "keys alone, and the session line after a file of the user's own",
+        good::debian_password,
+        |machine, _| {
+            keys_alone(machine);
+            let line = machine.remove("sshd", "session", OURS);
+            let own =
+                "session    required     pam_env.so user_readenv=1 envfile=/etc/default/locale\n";
+            machine.replace("sshd", own, &format!("{own}{line}"));
+        },
+        &["own-environment"],
+        Hole,
+    ),
 ];
