@@ -117,12 +117,17 @@ impl Facts {
         } else {
             Some(caller.uid)
         };
+        // sshd is root's through and through. What a program that somebody started (sudo, su) has in these variables was put
+        // there by another module, out of a file that may be that person's own (pam_env).
+        let by_sshd = real_uid.is_none_or(|uid| uid == 0);
+        let ssh_auth_info = context.ssh_auth_info.filter(|_| by_sshd);
+        let ssh_connection = context.ssh_connection.filter(|_| by_sshd);
         let rhost = context.rhost.filter(|rhost| !rhost.is_empty());
-        let address = far_end(rhost.as_deref(), context.ssh_connection.as_deref());
+        let address = far_end(rhost.as_deref(), ssh_connection.as_deref());
         let far = rhost.is_some() || address.is_some();
         let console = context.tty.as_deref().and_then(console);
         let after_password = context.after_password == Some(true);
-        let methods = context.ssh_auth_info.as_deref().unwrap_or_default();
+        let methods = ssh_auth_info.as_deref().unwrap_or_default();
         Ok(Self {
             hook,
             service: context.service.to_ascii_lowercase(),

@@ -74,6 +74,24 @@ fn mapped_ipv4_is_ipv4_and_ipv6_counts_by_its_64() {
 }
 
 #[test]
+fn what_sshd_has_verified_is_not_for_others_to_say() {
+    let keyed = |real_uid| {
+        facts(|c| {
+            c.service = "sudo".into();
+            c.real_uid = real_uid;
+            c.ssh_auth_info = Some("publickey ssh-ed25519 AAAA".into());
+            c.ssh_connection = Some("198.51.100.4 5555 192.0.2.1 22".into());
+        })
+    };
+    let sshd = keyed(Some(0));
+    assert_eq!(sshd.first_factor, FirstFactor::PublicKey);
+    assert_eq!(sshd.address, "198.51.100.4".parse().ok());
+    let somebody_s = keyed(Some(1000));
+    assert_eq!(somebody_s.first_factor, FirstFactor::Unknown);
+    assert_eq!((somebody_s.proven, somebody_s.address), (None, None));
+}
+
+#[test]
 fn only_a_console_without_a_far_end_is_local() {
     for (tty, local) in [
         ("tty1", true),
