@@ -21,6 +21,9 @@ const MEMORY: Duration = Duration::from_secs(10);
 const REMEMBERED: usize = 4096;
 /// How many look-ups may be stuck at once.
 const AT_ONCE: usize = 8;
+/// How many of these look for callers who are not root: they have as many uids as they have been given (`subuid(5)`), which
+/// a directory server may have to be asked for one by one.
+const OF_STRANGERS: usize = 2;
 /// Most groups of one person that a policy looks at.
 const GROUPS: usize = 1024;
 
@@ -58,13 +61,15 @@ struct Recalled(Option<Account>);
 pub struct People {
     remembered: Mutex<HashMap<Wanted, (Instant, Option<Account>)>>,
     slots: Arc<Semaphore>,
+    strangers: Arc<Semaphore>,
 }
 
 impl Default for People {
     fn default() -> Self {
         Self {
             remembered: Mutex::default(),
-            slots: Arc::new(Semaphore::new(AT_ONCE)),
+            slots: Arc::new(Semaphore::new(AT_ONCE - OF_STRANGERS)),
+            strangers: Arc::new(Semaphore::new(OF_STRANGERS)),
         }
     }
 }
@@ -72,15 +77,31 @@ impl Default for People {
 impl People {
     /// The account of that login name; `None` where there is none.
     pub async fn named(&self, name: &str) -> Result<Option<Account>, NoAnswer> {
-        self.look_up(Wanted::Name(name.to_owned())).await
+        self.look_up(Wanted::Name(name.to_owned()), &self.slots)
+            .await
     }
 
     /// The account of a uid; `None` where there is none.
     pub async fn with_uid(&self, uid: u32) -> Result<Option<Account>, NoAnswer> {
-        self.look_up(Wanted::Uid(uid)).await
+        self.look_up(Wanted::Uid(uid), &self.slots).await
     }
 
-    async fn look_up(&self, wanted: Wanted) -> Result<Option<Account>, NoAnswer> {
+    /// The account of a caller. However many callers there are who are not root, and however slowly the name service
+    /// answers for them, root's logins do not wait for it.
+    pub async fn of_caller(&self, uid: u32) -> Result<Option<Account>, NoAnswer> {
+        let slots = if uid == 0 {
+            &self.slots
+        } else {
+            &self.strangers
+        };
+        self.look_up(Wanted::Uid(uid), slots).await
+    }
+
+    async fn look_up(
+        &self,
+        wanted: Wanted,
+        slots: &Arc<Semaphore>,
+    ) -> Result<Option<Account>, NoAnswer> {
         if let Some(Recalled(known)) = self.recall(&wanted) {
             return Ok(known);
         }
@@ -89,16 +110,16 @@ impl People {
             Wanted::Name(name) => account(User::from_name(&name)),
             Wanted::Uid(uid) => account(User::from_uid(uid.into())),
         };
-        let found = self.ask(ask).await?;
+        let found = Self::ask(slots, ask).await?;
         self.remember(wanted, found.clone());
         Ok(found)
     }
 
-    async fn ask<F>(&self, look_up: F) -> Result<Option<Account>, NoAnswer>
+    async fn ask<F>(slots: &Arc<Semaphore>, look_up: F) -> Result<Option<Account>, NoAnswer>
     where
         F: FnOnce() -> Result<Option<Account>, NoAnswer> + Send + 'static,
     {
-        let slot = tokio::time::timeout(PATIENCE, Arc::clone(&self.slots).acquire_owned())
+        let slot = tokio::time::timeout(PATIENCE, Arc::clone(slots).acquire_owned())
             .await
             .map_err(|_| NoAnswer::Crowded)?
             .map_err(|_| NoAnswer::Silent)?;
@@ -201,7 +222,7 @@ mod tests {
         let asked: Vec<_> = (0..64)
             .map(|_| {
                 let people = Arc::clone(&people);
-                tokio::spawn(async move { people.ask(slow).await })
+                tokio::spawn(async move { People::ask(&people.slots, slow).await })
             })
             .collect();
         for answer in asked {
@@ -216,6 +237,29 @@ mod tests {
             std::thread::sleep(PATIENCE + Duration::from_millis(300));
             Ok(None)
         };
-        assert_eq!(people.ask(hang).await, Err(NoAnswer::Silent));
+        assert_eq!(
+            People::ask(&people.slots, hang).await,
+            Err(NoAnswer::Silent)
+        );
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn callers_whom_the_name_service_is_slow_to_find_take_no_turn_of_root_s() {
+        let people = Arc::new(People::default());
+        let hang = || {
+            std::thread::sleep(PATIENCE + Duration::from_millis(300));
+            Ok(None)
+        };
+        for _ in 0..2 * AT_ONCE {
+            let people = Arc::clone(&people);
+            tokio::spawn(async move { People::ask(&people.strangers, hang).await });
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let asked = Instant::now();
+        assert!(people.of_caller(0).await.unwrap().is_some());
+        assert!(people.named("root").await.unwrap().is_some());
+        assert!(asked.elapsed() < PATIENCE);
+        let late = people.of_caller(u32::MAX - 1).await;
+        assert_eq!(late, Err(NoAnswer::Crowded));
     }
 }

@@ -309,7 +309,7 @@ impl Engine {
                 "the name service does not answer; try again, or see: getent passwd".into(),
             )
         };
-        let account = self.people.with_uid(caller.uid).await.map_err(no_answer)?;
+        let account = self.people.of_caller(caller.uid).await.map_err(no_answer)?;
         let account = account
             .ok_or_else(|| Refusal::Denied(format!("uid {} has no account here", caller.uid)))?;
         let person = self.store.find_person(REALM, &account.name).await?;

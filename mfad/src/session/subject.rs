@@ -77,7 +77,7 @@ impl Engine {
         let account = if caller.is_root() {
             self.people.named(user).await
         } else {
-            let own = self.people.with_uid(caller.uid).await;
+            let own = self.people.of_caller(caller.uid).await;
             own.map(|account| account.filter(|account| account.name == *user))
         };
         let person = self.store.find_person(REALM, user).await;
