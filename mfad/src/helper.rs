@@ -1,7 +1,13 @@
 //! The way to `mfad-fido`: a connection for one question, on which the helper starts, and which ends it when it is dropped.
 //! What the helper says is only carried here; `factor::fido2` judges it.
 
-use std::{fs, io, os::unix::fs::FileTypeExt as _, path::PathBuf, time::Instant};
+use std::{
+    fs, io,
+    os::unix::fs::FileTypeExt as _,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
 
 use mfad_protocol::fido::{Event, FRAME, Outcome, Progress, Request};
 use tokio::{net::UnixStream, sync::mpsc, time::timeout_at};
@@ -14,6 +20,16 @@ const MOST_TOLD: usize = 1_000;
 #[derive(Debug, Clone, Default)]
 pub struct Helper {
     socket: Option<PathBuf>,
+}
+
+/// A helper that has started and waits for its question, or none.
+#[derive(Debug, Clone, Default)]
+pub struct Warm(Arc<Mutex<Option<UnixStream>>>);
+
+impl Warm {
+    fn take(&self) -> Option<UnixStream> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 /// The helper cannot be asked, or breaks off.
@@ -42,10 +58,21 @@ impl Helper {
         })
     }
 
+    /// Has a helper started for a question that is likely to come: its sandbox takes a tenth of a second to set up, which
+    /// nobody notices who is reading a prompt. One that hears nothing goes by itself.
+    pub async fn warm(&self) -> Warm {
+        let started = match &self.socket {
+            Some(path) => UnixStream::connect(path).await.ok(),
+            None => None,
+        };
+        Warm(Arc::new(Mutex::new(started)))
+    }
+
     /// Asks, until that moment. What the helper tells meanwhile goes to `news`, if there is room.
     pub async fn ask(
         &self,
         request: &Request,
+        warm: &Warm,
         until: Instant,
         news: &mpsc::Sender<Progress>,
     ) -> Result<Outcome, Unreachable> {
@@ -55,8 +82,15 @@ impl Helper {
             .as_ref()
             .ok_or_else(|| Unreachable("no helper for security keys here".into()))?;
         let asking = async {
-            let stream = UnixStream::connect(path).await.map_err(broken)?;
-            send(&stream, request).await.map_err(broken)?;
+            let stream = match warm.take() {
+                // One that has gone meanwhile is noticed when it is asked.
+                Some(stream) if send(&stream, request).await.is_ok() => stream,
+                _ => {
+                    let stream = UnixStream::connect(path).await.map_err(broken)?;
+                    send(&stream, request).await.map_err(broken)?;
+                    stream
+                }
+            };
             for _ in 0..MOST_TOLD {
                 match receive(&stream).await.map_err(broken)? {
                     Event::Done(outcome) => return Ok(outcome),

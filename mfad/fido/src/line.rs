@@ -13,7 +13,9 @@ use std::{
 use mfad_protocol::fido::{Event, FRAME, Outcome, Progress, Request};
 use zeroize::Zeroizing;
 
-/// How long `mfad` may take to say what it wants, and to take an answer.
+/// How long `mfad` may take to say what it wants: it has the helper started while a person still reads the prompt.
+const QUESTION: Duration = Duration::from_secs(90);
+/// How long it may take to take an answer.
 const PROMPT: Duration = Duration::from_secs(5);
 
 /// One connection.
@@ -26,7 +28,7 @@ pub(crate) struct Line {
 impl Line {
     /// The line, and what `mfad` wants. `None` if it says nothing, or nonsense.
     pub(crate) fn receive(mut stream: UnixStream) -> Option<(Self, Request)> {
-        stream.set_read_timeout(Some(PROMPT)).ok()?;
+        stream.set_read_timeout(Some(QUESTION)).ok()?;
         stream.set_write_timeout(Some(PROMPT)).ok()?;
         let mut length = [0; 4];
         stream.read_exact(&mut length).ok()?;

@@ -15,7 +15,7 @@ use crate::{
         fido2::{self, ClientData, Expected},
         ssh_key::SignatureGuess,
     },
-    helper::Helper,
+    helper::{Helper, Warm},
     store::Kind,
 };
 
@@ -28,6 +28,8 @@ pub(super) struct Question {
     pub keys: Vec<PluggedKey>,
     /// The key must have known its user.
     pub user_verified: bool,
+    /// The helper that has started for it, if one has.
+    pub warm: Warm,
     /// What was typed as the key's PIN.
     pub pin: Option<Pin>,
     /// How long a key is waited for.
@@ -39,7 +41,9 @@ pub(super) async fn ask(helper: Helper, question: Question, news: mpsc::Sender<P
     let Some((client_data, request)) = challenge(&question) else {
         return Asked::nothing("No key can be asked.", "no challenge could be made");
     };
-    let outcome = helper.ask(&request, question.until + MARGIN, &news).await;
+    let outcome = helper
+        .ask(&request, &question.warm, question.until + MARGIN, &news)
+        .await;
     match outcome {
         Ok(Outcome::Asserted(assertion)) => weigh(&question, &client_data, &assertion),
         Ok(Outcome::Failed(failure)) => failed(&question, failure),

@@ -201,6 +201,7 @@ impl Engine {
         let question = asking_fido2::Question {
             keys: running.keys.for_helper(&dialogue.allowed),
             user_verified: dialogue.allowed.wants_user_verified(),
+            warm: running.keys.warm.clone(),
             pin,
             until: running.until.min(heard_at + PATIENCE),
         };

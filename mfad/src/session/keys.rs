@@ -3,7 +3,7 @@
 use super::{facts::Facts, verdict::Subject};
 use crate::{
     factor::{Allowed, Evidence, fido2::Registered, otp::identity, ssh_key},
-    helper::Helper,
+    helper::{Helper, Warm},
     ssh::key::PublicKey,
     store::{CredentialId, Kind, Standing, seal::Keyring},
     throttle::Class,
@@ -44,6 +44,8 @@ pub(super) enum Turn {
 pub(super) struct Keys {
     /// Keys that are asked at this machine.
     plugged: Vec<PluggedKey>,
+    /// A helper that has started for them.
+    pub(super) warm: Warm,
     /// They have been asked in vain: others come first, where there are others.
     plugged_in_vain: bool,
     /// Keys that are asked through the person's agent: those of authenticators first.
@@ -101,6 +103,7 @@ impl Keys {
         }
         Self {
             plugged,
+            warm: Warm::default(),
             plugged_in_vain: false,
             agent,
             codes,

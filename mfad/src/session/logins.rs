@@ -13,7 +13,7 @@ use super::{
     facts::{Facts, Unservable},
     grant::{Claim, Earned, Grant, Proof},
     keying::MOST_ASKED,
-    keys::Keys,
+    keys::{Keys, Turn},
     login_key,
     running::{Running, Stage},
     verdict::{Course, Play, Reminder, Subject, course},
@@ -135,10 +135,13 @@ impl Engine {
     ) -> Begun {
         let hint = self.replay_hint(&facts, &weighed.subject, now);
         let preferred = preference(&facts, &weighed.subject, &dialogue);
-        let keys = match dialogue.play {
+        let mut keys = match dialogue.play {
             Play::Earnest => Keys::of(&facts, &weighed.subject, &self.keyring, &self.helper),
             Play::Decoy(_) | Play::Formality => Keys::default(),
         };
+        if keys.turn(&dialogue.allowed) == Some(Turn::Plugged) {
+            keys.warm = self.helper.warm().await;
+        }
         let login_key = match dialogue.play {
             Play::Earnest => login_key::of(&facts, &weighed.subject, &self.keyring),
             Play::Decoy(_) | Play::Formality => None,

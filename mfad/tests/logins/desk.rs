@@ -52,6 +52,7 @@ pub(crate) struct Desk {
     pub(crate) socket: PathBuf,
     script: Arc<Mutex<VecDeque<Vec<Act>>>>,
     asked: Arc<AtomicUsize>,
+    started: Arc<AtomicUsize>,
     heard: Arc<Mutex<Vec<Request>>>,
     key: Arc<EcdsaKeyPair>,
 }
@@ -63,6 +64,8 @@ impl Desk {
         let listener = UnixListener::bind(&socket).unwrap();
         let script = Arc::<Mutex<VecDeque<Vec<Act>>>>::default();
         let asked = Arc::<AtomicUsize>::default();
+        let all_started = Arc::<AtomicUsize>::default();
+        let started = Arc::clone(&all_started);
         let heard = Arc::<Mutex<Vec<Request>>>::default();
         let random = SystemRandom::new();
         let kind = &ECDSA_P256_SHA256_ASN1_SIGNING;
@@ -76,10 +79,24 @@ impl Desk {
         );
         thread::spawn(move || {
             for stream in listener.incoming() {
-                count.fetch_add(1, Ordering::SeqCst);
-                let acts = lines.lock().unwrap().pop_front().unwrap_or_default();
-                // One that hangs up in the middle has its reasons.
-                let _gone = serve(&mut stream.unwrap(), acts, &signer, &keep);
+                started.fetch_add(1, Ordering::SeqCst);
+                let mut stream = stream.unwrap();
+                let (lines, count, keep, signer) = (
+                    Arc::clone(&lines),
+                    Arc::clone(&count),
+                    Arc::clone(&keep),
+                    Arc::clone(&signer),
+                );
+                thread::spawn(move || {
+                    let Ok(request) = hear(&mut stream) else {
+                        return;
+                    };
+                    count.fetch_add(1, Ordering::SeqCst);
+                    let acts = lines.lock().unwrap().pop_front().unwrap_or_default();
+                    keep.lock().unwrap().push(request.clone());
+                    // One that hangs up in the middle has its reasons.
+                    let _gone = serve(&mut stream, acts, &signer, &request);
+                });
             }
         });
         Self {
@@ -87,6 +104,7 @@ impl Desk {
             socket,
             script,
             asked,
+            started: all_started,
             heard,
             key,
         }
@@ -102,6 +120,11 @@ impl Desk {
         self.asked.load(Ordering::SeqCst)
     }
 
+    /// How many helpers have started.
+    pub(crate) fn started(&self) -> usize {
+        self.started.load(Ordering::SeqCst)
+    }
+
     /// The last question.
     pub(crate) fn last(&self) -> Request {
         self.heard.lock().unwrap().last().unwrap().clone()
@@ -115,22 +138,24 @@ impl Desk {
     }
 }
 
-fn serve(
-    stream: &mut UnixStream,
-    acts: Vec<Act>,
-    key: &EcdsaKeyPair,
-    heard: &Mutex<Vec<Request>>,
-) -> std::io::Result<()> {
+fn hear(stream: &mut UnixStream) -> std::io::Result<Request> {
     let mut length = [0; 4];
     stream.read_exact(&mut length)?;
     let mut text = vec![0; usize::try_from(u32::from_be_bytes(length)).unwrap()];
     stream.read_exact(&mut text)?;
-    let request: Request = serde_json::from_slice(&text)?;
-    heard.lock().unwrap().push(request.clone());
+    Ok(serde_json::from_slice(&text)?)
+}
+
+fn serve(
+    stream: &mut UnixStream,
+    acts: Vec<Act>,
+    key: &EcdsaKeyPair,
+    request: &Request,
+) -> std::io::Result<()> {
     for act in acts {
         let event = match act {
             Act::Tell(progress) => Event::Progress(progress),
-            Act::Sign(flags, counter) => Event::Done(sign(&request, key, flags, counter)),
+            Act::Sign(flags, counter) => Event::Done(sign(request, key, flags, counter)),
             Act::SignOther => {
                 let mut other = request.clone();
                 if let Request::Assert(assert) = &mut other {

@@ -108,7 +108,7 @@ async fn enter_and_a_touch_let_in_who_sits_here() {
     let (bench, desk) = bench_with(ANY, "+presence").await;
     let mut dialogue = Dialogue::begin(&bench, at_console()).await;
     assert_eq!(text(&dialogue.step), OFFERED);
-    assert_eq!(desk.asked(), 0, "nothing starts before Enter");
+    assert_eq!(desk.asked(), 0, "nothing is asked before Enter");
     desk.then(&[Act::Tell(Progress::Touch), Act::Sign(PRESENT, 9)]);
     assert_eq!(dialogue.answer("").await, State::Granted);
     assert!(dialogue.told.is_empty(), "the prompt has said it all");
@@ -172,7 +172,7 @@ async fn it_is_offered_to_nobody_else_and_nothing_is_asked_for_them() {
         dialogue.answer(&phone.code(START + 30)).await,
         State::Granted
     );
-    assert_eq!(desk.asked(), 0);
+    assert_eq!(desk.started(), 0);
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ use crate::{
         fido2::{self, ClientData, Registered, Statement, Wanted},
         otp::identity,
     },
-    helper::{Helper, Unreachable},
+    helper::{Helper, Unreachable, Warm},
     session::Caller,
     store::{Kind, Person},
 };
@@ -369,7 +369,12 @@ async fn ask(
     news: mpsc::Sender<Progress>,
 ) -> Result<Outcome, Unreachable> {
     helper
-        .ask(&request, Instant::now() + PATIENCE + MARGIN, &news)
+        .ask(
+            &request,
+            &Warm::default(),
+            Instant::now() + PATIENCE + MARGIN,
+            &news,
+        )
         .await
 }
 
