@@ -21,6 +21,7 @@ pub mod profile;
 pub mod reload;
 pub mod rollout;
 pub mod sealed;
+pub mod security_key;
 pub mod ssh;
 pub mod step_up;
 pub mod store;
@@ -149,6 +150,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         memory::CASES,
         vectors::CASES,
         vm::CASES,
+        security_key::CASES,
         hygiene::CASES,
     ]
     .into_iter()
