@@ -328,7 +328,7 @@ Examples:
 /// Which stacks, and for how long they are on trial.
 #[derive(Debug, Args)]
 pub struct InstallArgs {
-    /// sshd, sudo (with sudo-i), su, login, passwd
+    /// sshd, sudo (with sudo-i), sudo-critical, su, login, passwd, chsh, polkit-1
     #[arg(required = true, value_name = "SERVICE")]
     pub services: Vec<String>,
     /// What sshd asks for before the code

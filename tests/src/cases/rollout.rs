@@ -26,6 +26,10 @@ pub const CASES: &[Case] = &[
     )
     .on(WITH_SYSTEMD),
     Case::new(
+        "stacks for services that had none are taken away again",
+        new_services,
+    ),
+    Case::new(
         "a stack can be taken back without the daemon, and again",
         taken_back,
     ),
@@ -106,6 +110,27 @@ fn confirmed(host: &Host) -> Outcome {
     are(host, "the new ones", &new)?;
     host.ok("mfactl pam rollback")?;
     are(host, "the old ones", &old)
+}
+
+fn new_services(host: &Host) -> Outcome {
+    let (alice, totp) = administrator(host)?;
+    // Debian's own for polkit is elsewhere, and nobody has one for the commands that are asked for anew.
+    host.ok(
+        "cp /etc/pam.d/chsh /root/chsh.old; ! ls /etc/pam.d/polkit-1 /etc/pam.d/sudo-critical",
+    )?;
+    host.ok("mfactl --yes pam install chsh polkit-1 sudo-critical --apply && sleep 1.1")?;
+    host.ok("for name in chsh polkit-1 sudo-critical; do cmp /etc/pam.d/$name /usr/share/mfa/pam/$name || exit; done")?;
+    let mut screen = host.terminal_as("alice", "chsh -s /bin/sh")?;
+    screen.expect("Password: ", PROMPT)?;
+    screen.line(&alice.password)?;
+    screen.expect(CODE, PROMPT)?;
+    screen.line(&totp.code(0)?)?;
+    let (status, shown) = screen.end(PROMPT)?;
+    ensure(status.success(), || shown)?;
+    refused(host, "mfactl pam confirm", "polkit-1, sudo-critical")?;
+    host.ok("mfactl pam rollback && cmp /etc/pam.d/chsh /root/chsh.old")?;
+    host.ok("! ls /etc/pam.d/polkit-1 /etc/pam.d/sudo-critical")
+        .map(drop)
 }
 
 fn undone(host: &Host) -> Outcome {

@@ -108,7 +108,7 @@ impl Look<'_> {
     /// Who it would have to be.
     fn whom(&self, service: &str) -> &'static str {
         match service {
-            "sudo" | "sudo-i" => "a member of sudo or wheel, with a password",
+            "sudo" | "sudo-i" | "sudo-critical" => "a member of sudo or wheel, with a password",
             "su" => "root, with a password",
             "sshd" if self.choice == Some(Choice::Key) => {
                 "root or a member of sudo or wheel, with an SSH key"
@@ -123,7 +123,7 @@ impl Look<'_> {
             return false;
         }
         match service {
-            "sudo" | "sudo-i" => !root && self.has_password(&user.name),
+            "sudo" | "sudo-i" | "sudo-critical" => !root && self.has_password(&user.name),
             "su" => root && self.has_password(&user.name),
             "sshd" => self.by_ssh(user, root),
             _ => self.has_password(&user.name),

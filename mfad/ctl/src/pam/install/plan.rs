@@ -15,7 +15,17 @@ use crate::pam::tree::Tree;
 /// Where the stacks are that the package brings; the second for `make install PREFIX=/usr/local`.
 const SHIPPED: [&str; 2] = ["/usr/share/mfa/pam", "/usr/local/share/mfa/pam"];
 /// Services that there is a stack for.
-pub(super) const SERVICES: [&str; 6] = ["sshd", "sudo", "sudo-i", "su", "login", "passwd"];
+pub(super) const SERVICES: [&str; 9] = [
+    "sshd",
+    "sudo",
+    "sudo-i",
+    "sudo-critical",
+    "su",
+    "login",
+    "passwd",
+    "chsh",
+    "polkit-1",
+];
 
 /// Which stack sshd gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

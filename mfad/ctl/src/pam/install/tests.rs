@@ -312,3 +312,24 @@ fn a_record_that_cannot_be_understood_stops_everything() {
     assert!(journal.pending().is_err());
     assert!(undo::rollback(&tree, &journal, true).is_err());
 }
+
+#[test]
+fn there_is_a_service_for_every_stack_that_is_shipped() {
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../../packaging/pam");
+    let mut shipped: Vec<String> = fs::read_dir(shipped)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .map(|name| {
+            if name.starts_with("sshd-") {
+                "sshd".to_owned()
+            } else {
+                name
+            }
+        })
+        .collect();
+    shipped.sort();
+    shipped.dedup();
+    let mut known = super::plan::SERVICES;
+    known.sort_unstable();
+    assert_eq!(shipped, known);
+}
