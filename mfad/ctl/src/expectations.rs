@@ -16,7 +16,7 @@ use crate::rules::{self, Mistake};
 /// What to try on what.
 #[derive(Debug, Args)]
 pub struct TestArgs {
-    /// File of [[expect]] tables
+    /// File of expectations (the tables `expect` of docs/policy.md)
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// Try them on this policy: a file that is all of it, or a directory like /etc/mfa
