@@ -277,7 +277,11 @@ impl Host {
             &format!("{lines}\n"),
         )?;
         let reload = match self.kind() {
-            Kind::Namespaces => "/usr/sbin/sshd -t && kill -HUP \"$(cat /run/sshd.pid)\"",
+            // It starts anew at a HUP: for a moment after the one before, it has no pid file.
+            Kind::Namespaces => {
+                "/usr/sbin/sshd -t && for i in $(seq 100); do [ -s /run/sshd.pid ] && break; sleep 0.05; done && \
+                 kill -HUP \"$(cat /run/sshd.pid)\""
+            }
             Kind::Nspawn | Kind::Vm => "/usr/sbin/sshd -t && systemctl reload ssh",
         };
         self.ok(reload)?;
