@@ -21,6 +21,7 @@ pub mod profile;
 pub mod reload;
 pub mod rollout;
 pub mod sealed;
+pub mod seat;
 pub mod security_key;
 pub mod ssh;
 pub mod step_up;
@@ -151,6 +152,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         vectors::CASES,
         vm::CASES,
         security_key::CASES,
+        seat::CASES,
         hygiene::CASES,
     ]
     .into_iter()
