@@ -1,5 +1,5 @@
 //! Security keys in a session at the seat of a machine: login at its console, and from there sudo and su, with a key that
-//! is touched.
+//! is touched, refuses, is taken out, wants its PIN, has been copied or misbehaves.
 
 use std::time::Duration;
 
@@ -13,31 +13,53 @@ use crate::{
 };
 
 /// The table.
-pub const CASES: &[Case] = &[case(
-    "login at the console, and sudo and su in its session, let in by a touch of the virtual key",
-    touches,
-)];
+pub const CASES: &[Case] = &[
+    case(
+        "login at the console, and sudo and su in its session, let in by a touch of the virtual key",
+        touches,
+    ),
+    case(
+        "a policy that wants the user verified has sudo ask the key's PIN, or takes the finger",
+        verified,
+    ),
+    case(
+        "of two virtual keys only the one that is wanted blinks",
+        two_keys,
+    ),
+    case(
+        "sudo refuses a virtual key whose counter has gone back, and the audit log tells of the copy",
+        copied,
+    ),
+    case(
+        "in an ssh session neither login nor sudo has a word of the virtual key",
+        from_afar,
+    ),
+];
 
 const fn case(name: &'static str, run: fn(&Host) -> Outcome) -> Case {
     Case::new(name, run).on(IN_A_MACHINE).within(120)
 }
 
 const TOUCH: &str = "touch your security key";
+const CODE: &str = "Verification code: ";
 const SHELL: &str = "$ ";
 /// What sudo runs, and what comes of it; the echo of the command line is not that.
 const SUDO: &str = "sudo -k; sudo sh -c 'echo now-$(id -un)-so'";
 const DONE: &str = "now-root-so";
 /// What a key that is waited for may take.
 const LONG: Duration = Duration::from_secs(30);
+const VERIFIED: &str = "[[rule]]\nname = \"all\"\nwhen = {}\n\
+                        require = { any = [\"fido2\"], user-verified = true }\n";
 
-/// Alice, who has the blue key, in a session at the seat.
-struct Seat {
+/// Alice, who has the blue key and a token, in a session at the seat.
+struct Seat<'h> {
+    host: &'h Host,
     alice: Person,
     screen: Pty,
 }
 
-/// Alice with the blue key.
-fn alice(host: &Host) -> Result<Person, Failure> {
+/// Alice with the blue key and a token, and how many codes of it.
+fn alice(host: &Host) -> Result<(Person, Vec<String>), Failure> {
     let alice = host.person("alice")?;
     host.ok("usermod --append --groups sudo alice")?;
     host.ok("pamu2fcfg --origin=pam://bed --appid=pam://bed --username=alice >/root/u2f_mappings")?;
@@ -45,12 +67,12 @@ fn alice(host: &Host) -> Result<Person, Failure> {
     for stack in ["login", "sudo", "su"] {
         host.use_stack(stack)?;
     }
-    Ok(alice)
+    Ok((alice, host.enroll_token("alice", 10)?))
 }
 
 /// Logs in at the console, by a touch.
-fn sit(host: &Host) -> Result<Seat, Failure> {
-    let alice = alice(host)?;
+fn sit(host: &Host) -> Result<Seat<'_>, Failure> {
+    let (alice, _) = alice(host)?;
     // A terminal stands in for the console's screen and keyboard; login, PAM and logind know it by its name.
     let mut screen = host.terminal(&[
         "bash",
@@ -65,10 +87,18 @@ fn sit(host: &Host) -> Result<Seat, Failure> {
     screen.expect(": ", PROMPT)?;
     screen.line("")?;
     screen.expect(SHELL, LONG)?;
-    Ok(Seat { alice, screen })
+    Ok(Seat {
+        host,
+        alice,
+        screen,
+    })
 }
 
-impl Seat {
+impl Seat<'_> {
+    fn tell(&self, orders: &str) -> Outcome {
+        self.host.ok(&format!("vkey tell blue {orders}")).map(drop)
+    }
+
     /// Has `command` ask, up to the prompt with the key.
     fn ask(&mut self, command: &str) -> Outcome {
         self.screen.line(command)?;
@@ -90,13 +120,26 @@ impl Seat {
         self.screen.expect(DONE, LONG)?;
         self.screen.expect(SHELL, PROMPT).map(drop)
     }
+
+    /// Waits until sudo has refused, and gives up.
+    fn refused(&mut self) -> Outcome {
+        let (which, shown) = self.screen.expect_any(&["try again", DONE], LONG)?;
+        ensure(which == 0, || format!("let in: {shown}"))?;
+        self.screen.send("\u{3}")?;
+        self.screen.expect(SHELL, PROMPT).map(drop)
+    }
+
+    /// Keeps what is on the screen.
+    fn note(&self) {
+        self.host.note(self.screen.transcript());
+    }
 }
 
 /// Runs `body` at the seat; what was on the screen is kept for whoever has to understand a failure.
-fn at_the_seat(host: &Host, body: impl FnOnce(&mut Seat) -> Outcome) -> Outcome {
+fn at_the_seat(host: &Host, body: impl FnOnce(&mut Seat<'_>) -> Outcome) -> Outcome {
     let mut seat = sit(host)?;
     let outcome = body(&mut seat);
-    host.note(seat.screen.transcript());
+    seat.note();
     outcome
 }
 
@@ -113,5 +156,84 @@ fn touches(host: &Host) -> Outcome {
         seat.screen.line("")?;
         seat.screen.expect("as-alice-so", LONG)?;
         seat.screen.expect(SHELL, PROMPT).map(drop)
+    })
+}
+
+fn verified(host: &Host) -> Outcome {
+    at_the_seat(host, |seat| {
+        host.policy(VERIFIED)?;
+        seat.tell("pin=271828")?;
+        seat.enter()?;
+        seat.screen
+            .expect("PIN of your security key \"fido2\": ", LONG)?;
+        seat.screen.line("314159")?;
+        seat.screen
+            .expect("Wrong PIN; 7 tries left. PIN of", LONG)?;
+        seat.screen.expect(": ", PROMPT)?;
+        seat.screen.line("271828")?;
+        seat.done()?;
+        ensure(
+            !seat
+                .screen
+                .transcript()
+                .replace("<271828>", "")
+                .contains("271828"),
+            || "the PIN was shown".to_owned(),
+        )?;
+        seat.tell("pin= uv=good")?;
+        seat.enter()?;
+        seat.done()
+    })
+}
+
+fn two_keys(host: &Host) -> Outcome {
+    at_the_seat(host, |seat| {
+        host.ok("systemctl start vkey@red && vkey tell red up=wait && vkey tell blue up=wait")?;
+        seat.enter()?;
+        host.ok(
+            "for i in $(seq 100); do vkey tell blue status | grep -q blinks=true && exit 0; \
+             vkey tell red status | grep -q blinks=true && exit 1; sleep 0.1; done; exit 1",
+        )?;
+        host.ok("vkey tell red status | grep blinks=false; ! vkey tell red touch")?;
+        seat.tell("touch")?;
+        seat.done()
+    })
+}
+
+fn copied(host: &Host) -> Outcome {
+    at_the_seat(host, |seat| {
+        seat.enter()?;
+        seat.done()?;
+        let before = host.ok("mfactl audit")?;
+        ensure(!before.contains("cloned"), || before.clone())?;
+        seat.tell("counter=clone")?;
+        seat.enter()?;
+        seat.refused()?;
+        let audit = host.ok("mfactl audit")?;
+        ensure(audit.contains("cloned"), || {
+            format!("no alarm in the audit log: {audit}")
+        })
+    })
+}
+
+fn from_afar(host: &Host) -> Outcome {
+    let (alice, codes) = alice(host)?;
+    host.use_stack("sshd-key")?;
+    let [first, second, ..] = codes.as_slice() else {
+        return Err(Failure::new("too few codes"));
+    };
+    let mut screen = host.ssh(&alice, "-t", SUDO)?;
+    let begun = screen.expect(CODE, PROMPT)?;
+    screen.line(first)?;
+    screen.expect("assword for alice: ", PROMPT)?;
+    screen.line(&alice.password)?;
+    let then = screen.expect(CODE, PROMPT)?;
+    screen.line(second)?;
+    let (status, shown) = screen.end(PROMPT)?;
+    ensure(status.success() && shown.contains(DONE), || {
+        format!("{status}: {shown}")
+    })?;
+    ensure(!format!("{begun}{then}").contains("security key"), || {
+        format!("a key is offered: {begun}{then}")
     })
 }
