@@ -14,7 +14,7 @@ use std::{
 use mfad_protocol::AgentTrouble;
 use nix::unistd::{Gid, Uid, getgid, getuid, setfsgid, setfsuid};
 
-use crate::socket;
+use crate::{patience::Patience, socket};
 
 const VARIABLE: &str = "SSH_AUTH_SOCK";
 /// Longest path of a socket, in bytes (unix(7): 108 with the NUL).
@@ -38,7 +38,7 @@ pub(crate) fn connect(deadline: Instant) -> Result<OwnedFd, AgentTrouble> {
     let socket = {
         let _theirs = Borrowed::of(owner, getgid()).ok_or(AgentTrouble::Failed)?;
         let until = deadline.min(Instant::now() + PATIENCE);
-        socket::dial(&path, until).map_err(|error| trouble(&error))?
+        socket::dial(&path, &mut Patience::until(until)).map_err(|error| trouble(&error))?
     };
     match socket::peer_uid(&socket) {
         Ok(uid) if uid == owner.as_raw() => Ok(socket),

@@ -4,7 +4,7 @@
 use std::{
     os::{fd::OwnedFd, unix::fs::MetadataExt, unix::net::UnixStream},
     path::Path,
-    time::Instant,
+    time::Duration,
 };
 
 use mfad_protocol::{names, printable};
@@ -14,6 +14,7 @@ use zbus::{
 };
 
 use crate::{
+    patience::Patience,
     runtime::Runtime,
     transport::{Failure, malformed},
 };
@@ -36,7 +37,7 @@ struct Link {
 
 impl Bus {
     /// Finds the daemon on the bus at the other end of `fd`.
-    pub(crate) fn reach(fd: OwnedFd, deadline: Instant) -> Result<Self, Failure> {
+    pub(crate) fn reach(fd: OwnedFd, patience: &mut Patience) -> Result<Self, Failure> {
         let runtime = Runtime::new();
         let work = async {
             let connection = Builder::unix_stream(UnixStream::from(fd))
@@ -46,7 +47,7 @@ impl Bus {
                 .map_err(|e| broken(&e))?;
             activate(connection).await
         };
-        let found = runtime.block_on(deadline, work);
+        let found = runtime.block_on(patience, work);
         // Made first, so that whatever was begun is ended by its drop.
         let mut bus = Self {
             runtime,
@@ -60,7 +61,7 @@ impl Bus {
         &self,
         member: &str,
         body: &B,
-        deadline: Instant,
+        patience: &mut Patience,
     ) -> Result<Message, Failure> {
         let Some(link) = &self.link else {
             return Err(Failure::Unreachable("the bus was left".into()));
@@ -72,7 +73,7 @@ impl Bus {
             member,
             body,
         );
-        match self.runtime.block_on(deadline, call) {
+        match self.runtime.block_on(patience, call) {
             Ok(reply) => reply.map_err(|error| failure(&error)),
             Err(_) => Err(Failure::Elapsed),
         }
@@ -91,7 +92,8 @@ impl Bus {
             }
             link.connection.send(&message.build(body)?).await
         };
-        let _best_effort: Result<zbus::Result<()>, _> = self.runtime.block_on(Instant::now(), work);
+        let mut none = Patience::of(Duration::ZERO);
+        let _best_effort: Result<zbus::Result<()>, _> = self.runtime.block_on(&mut none, work);
     }
 }
 

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use crate::{
     log::Log,
     outcome::Outcome,
+    patience::Patience,
     transaction::carried,
     transport::{Answer, Failure, Transport},
 };
@@ -79,8 +80,8 @@ impl From<Failure> for Broken {
     }
 }
 
-/// One dialogue, from `Begin` to a verdict. `deadline` bounds all of it, and reaching the daemon is bounded by
-/// [`limits::CONNECT`] besides.
+/// One dialogue, from `Begin` to a verdict. Reaching the daemon is bounded by [`limits::CONNECT`],
+/// which is less than any `timeout=`, and does not count what the host was stopped; `deadline` bounds the rest.
 pub(crate) fn run(
     transport: &mut dyn Transport,
     screen: &dyn Screen,
@@ -88,8 +89,8 @@ pub(crate) fn run(
     deadline: Instant,
     log: &Log,
 ) -> Ended {
-    let reach = deadline.min(Instant::now() + limits::CONNECT);
-    let (session, step) = match transport.begin(context, reach) {
+    let mut reach = Patience::of(limits::CONNECT);
+    let (session, step) = match transport.begin(context, &mut reach) {
         Ok(begun) => begun,
         Err(failure) => {
             log.error(format_args!("{failure}"));
@@ -152,7 +153,8 @@ fn converse(
                 Err(trouble) => answers.push(Zeroizing::new(trouble.word().into())),
             }
         }
-        step = transport.respond(session, &answers, agent, deadline)?;
+        let mut patience = Patience::until(deadline);
+        step = transport.respond(session, &answers, agent, &mut patience)?;
     }
     Err(Broken::Bounds("a dialogue without end"))
 }

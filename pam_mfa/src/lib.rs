@@ -11,6 +11,7 @@ mod ffi;
 mod hooks;
 mod log;
 mod outcome;
+mod patience;
 mod peer;
 mod runtime;
 mod screen;

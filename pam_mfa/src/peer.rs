@@ -1,4 +1,4 @@
-//! Owns the conversation with the daemon over its own socket: one call, one answer, and a deadline. It must start nothing
+//! Owns the conversation with the daemon over its own socket: one call, one answer, and an end of patience. It must start nothing
 //! that outlives a call, and set no memory aside for a message larger than any of the protocol.
 //!
 //! zbus makes and reads the messages. A connection of its own would bring queues and tasks to an executor, for three
@@ -7,7 +7,7 @@
 use std::{
     io::{self, IoSlice},
     os::fd::{AsFd, AsRawFd, OwnedFd},
-    time::Instant,
+    time::Duration,
 };
 
 use mfad_protocol::{limits, names, printable};
@@ -25,6 +25,7 @@ use zbus::{
 
 use crate::{
     ffi,
+    patience::Patience,
     runtime::poll_timeout,
     transport::{Failure, malformed},
 };
@@ -46,13 +47,13 @@ impl Peer {
         &self,
         member: &str,
         body: &B,
-        deadline: Instant,
+        patience: &mut Patience,
     ) -> Result<Message, Failure> {
         let call = to_daemon(member).build(body).map_err(|e| malformed(&e))?;
-        self.send_all(&call, deadline).map_err(broken)?;
+        self.send_all(&call, patience).map_err(broken)?;
         let serial = call.primary_header().serial_num();
         loop {
-            let bytes = self.receive(deadline).map_err(broken)?;
+            let bytes = self.receive(patience).map_err(broken)?;
             let answer = ffi::message(bytes).map_err(|e| malformed(&e))?;
             // Whatever else a daemon may send one day is not the answer.
             let is_ours = answer.header().reply_serial() == Some(serial);
@@ -65,8 +66,8 @@ impl Peer {
                 }
                 _ => {}
             }
-            // Asked here too: a daemon that never stops sending must not keep us past it.
-            if Instant::now() >= deadline {
+            // Asked here too: a daemon that never stops sending must not keep us for ever.
+            if patience.piece().is_none() {
                 return Err(Failure::Elapsed);
             }
         }
@@ -76,11 +77,11 @@ impl Peer {
     pub(crate) fn send<B: Serialize + DynamicType>(&self, member: &str, body: &B) {
         let call = to_daemon(member).with_flags(Flags::NO_REPLY_EXPECTED);
         if let Ok(call) = call.build(body) {
-            let _best_effort = self.send_all(&call, Instant::now());
+            let _best_effort = self.send_all(&call, &mut Patience::of(Duration::ZERO));
         }
     }
 
-    fn send_all(&self, message: &Message, deadline: Instant) -> io::Result<()> {
+    fn send_all(&self, message: &Message, patience: &mut Patience) -> io::Result<()> {
         let data = message.data();
         let raw: Vec<_> = data.fds().iter().map(AsRawFd::as_raw_fd).collect();
         let mut sent = 0;
@@ -94,7 +95,7 @@ impl Peer {
             let flags = MsgFlags::MSG_NOSIGNAL;
             match sendmsg::<UnixAddr>(self.0.as_raw_fd(), &rest, control, flags, None) {
                 Ok(count) => sent += count,
-                Err(Errno::EAGAIN) => self.wait(PollFlags::POLLOUT, deadline)?,
+                Err(Errno::EAGAIN) => self.wait(PollFlags::POLLOUT, patience)?,
                 Err(Errno::EINTR) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -103,22 +104,22 @@ impl Peer {
     }
 
     /// The next message. No control message is taken: the kernel drops descriptors sent along.
-    fn receive(&self, deadline: Instant) -> io::Result<Vec<u8>> {
+    fn receive(&self, patience: &mut Patience) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; PREFIX];
-        self.fill(&mut bytes, deadline)?;
+        self.fill(&mut bytes, patience)?;
         let length = message_length(&bytes)?;
         bytes.resize(length, 0);
-        self.fill(&mut bytes[PREFIX..], deadline)?;
+        self.fill(&mut bytes[PREFIX..], patience)?;
         Ok(bytes)
     }
 
-    fn fill(&self, buffer: &mut [u8], deadline: Instant) -> io::Result<()> {
+    fn fill(&self, buffer: &mut [u8], patience: &mut Patience) -> io::Result<()> {
         let mut filled = 0;
         while filled < buffer.len() {
             match recv(self.0.as_raw_fd(), &mut buffer[filled..], MsgFlags::empty()) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(count) => filled += count,
-                Err(Errno::EAGAIN) => self.wait(PollFlags::POLLIN, deadline)?,
+                Err(Errno::EAGAIN) => self.wait(PollFlags::POLLIN, patience)?,
                 Err(Errno::EINTR) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -126,17 +127,17 @@ impl Peer {
         Ok(())
     }
 
-    /// Sleeps until the socket is ready, or the deadline has passed, which is an error.
-    fn wait(&self, flags: PollFlags, deadline: Instant) -> io::Result<()> {
+    /// Sleeps until the socket is ready, or no patience is left, which is an error if nothing has come by then.
+    fn wait(&self, flags: PollFlags, patience: &mut Patience) -> io::Result<()> {
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
+            let piece = patience.piece();
             match poll(
                 &mut [PollFd::new(self.0.as_fd(), flags)],
-                poll_timeout(left),
+                poll_timeout(piece.unwrap_or_default()),
             ) {
+                Ok(0) | Err(Errno::EINTR) if piece.is_none() => {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
                 Ok(0) | Err(Errno::EINTR) => {}
                 Ok(_) => return Ok(()),
                 Err(error) => return Err(error.into()),

@@ -1,4 +1,4 @@
-//! Owns the executor that D-Bus work runs on: the calling thread, `poll(2)` and a deadline. It must never start a
+//! Owns the executor that D-Bus work runs on: the calling thread, `poll(2)` and an end of patience. It must never start a
 //! thread, open a descriptor, install a signal handler or run anything once `block_on` has returned.
 //!
 //! zbus takes a runtime of the caller's. The one that it brings along hands what is left of a connection to a helper
@@ -27,13 +27,17 @@ use std::{
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use zbus::runtime::{Interest, IoSource, traits};
 
+use crate::patience::Patience;
 use task::{Cell, Flag, Task};
+
+/// Turns that are taken once no patience is left, for what has come by then to be read and handed on.
+const LAST_TURNS: u32 = 8;
 
 /// A handle on one executor. The last handle takes the tasks along.
 #[derive(Clone)]
 pub(crate) struct Runtime(Arc<Shared>);
 
-/// The deadline passed before the future was done.
+/// No patience was left before the future was done.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Elapsed;
 
@@ -63,16 +67,17 @@ impl Runtime {
         Self(Arc::default())
     }
 
-    /// Runs `future`, and the tasks beside it, until it is done or `deadline` has passed.
+    /// Runs `future`, and the tasks beside it, until it is done or no `patience` is left.
     pub(crate) fn block_on<F: Future>(
         &self,
-        deadline: Instant,
+        patience: &mut Patience,
         future: F,
     ) -> Result<F::Output, Elapsed> {
         let mut future = pin!(future);
         let woken = Arc::new(Flag::raised());
         let waker = Waker::from(woken.clone());
         let mut context = Context::from_waker(&waker);
+        let mut last_turns = LAST_TURNS;
         loop {
             if woken.take()
                 && let Poll::Ready(output) = future.as_mut().poll(&mut context)
@@ -83,14 +88,18 @@ impl Runtime {
             if woken.is_raised() {
                 continue;
             }
-            // Asked for on every turn: a peer that never stops sending must not keep us past it.
-            let now = Instant::now();
-            if now >= deadline {
+            // Asked for on every turn: a peer that never stops sending must not keep us for ever.
+            if let Some(piece) = patience.piece() {
+                if !ran {
+                    self.0.wait(piece);
+                }
+                continue;
+            }
+            let came = ran || self.0.wait(Duration::ZERO);
+            if !came || last_turns == 0 {
                 return Err(Elapsed);
             }
-            if !ran {
-                self.0.wait(now, deadline);
-            }
+            last_turns -= 1;
         }
     }
 
@@ -137,18 +146,20 @@ impl Shared {
         !woken.is_empty()
     }
 
-    /// Sleeps until a descriptor is ready, a timer is due or `deadline` has come, and wakes whom it concerns.
-    fn wait(&self, now: Instant, deadline: Instant) {
-        let until = lock(&self.timers)
+    /// Sleeps until a descriptor is ready, a timer is due or so much time has passed, and wakes whom it concerns. Says
+    /// whether a descriptor was ready.
+    fn wait(&self, longest: Duration) -> bool {
+        let now = Instant::now();
+        let sleep = lock(&self.timers)
             .iter()
-            .map(|(at, _)| *at)
-            .fold(deadline, Instant::min);
+            .map(|(at, _)| at.saturating_duration_since(now))
+            .fold(longest, Duration::min);
         let waits = std::mem::take(&mut *lock(&self.waits));
         let mut polled: Vec<_> = waits
             .iter()
             .map(|wait| PollFd::new(wait.source.as_fd(), flags(wait.interest)))
             .collect();
-        let timeout = poll_timeout(until.saturating_duration_since(now));
+        let timeout = poll_timeout(sleep);
         // An interrupted poll looks like one that found nothing: the loop asks the clock and comes back. The
         // descriptors are ours and open, so no other error can occur but a lack of memory, which is met alike.
         let ready = poll(&mut polled, timeout).is_ok_and(|count| count > 0);
@@ -173,6 +184,7 @@ impl Shared {
         timers
             .extract_if(.., |(at, _)| *at <= now)
             .for_each(|(_, waker)| waker.wake());
+        ready
     }
 }
 

@@ -1,4 +1,4 @@
-//! Owns the module's ways to a socket: connecting without waiting past a deadline, and asking the kernel who is at the
+//! Owns the module's ways to a socket: connecting without waiting for ever, and asking the kernel who is at the
 //! other end. It must never read an address from the environment.
 
 use std::{
@@ -9,7 +9,6 @@ use std::{
         unix::fs::{FileTypeExt, MetadataExt},
     },
     path::Path,
-    time::Instant,
 };
 
 use nix::{
@@ -23,8 +22,11 @@ use nix::{
         time::TimeVal,
     },
 };
+
+use crate::patience::Patience;
+
 /// A connected, non-blocking, close-on-exec stream socket.
-pub(crate) fn dial(path: &str, deadline: Instant) -> io::Result<OwnedFd> {
+pub(crate) fn dial(path: &str, patience: &mut Patience) -> io::Result<OwnedFd> {
     let fd = socket(
         AddressFamily::Unix,
         SockType::Stream,
@@ -35,7 +37,7 @@ pub(crate) fn dial(path: &str, deadline: Instant) -> io::Result<OwnedFd> {
     match connect(fd.as_raw_fd(), &address) {
         Ok(()) => Ok(fd),
         Err(Errno::EAGAIN) => {
-            wait_for_room(&fd, &address, deadline)?;
+            wait_for_room(&fd, &address, patience)?;
             Ok(fd)
         }
         Err(error) => Err(error.into()),
@@ -43,20 +45,21 @@ pub(crate) fn dial(path: &str, deadline: Instant) -> io::Result<OwnedFd> {
 }
 
 /// The listener's queue is full. The kernel queues a blocking connect fairly, and gives up after `SO_SNDTIMEO`.
-fn wait_for_room(fd: &OwnedFd, address: &UnixAddr, deadline: Instant) -> io::Result<()> {
+fn wait_for_room(fd: &OwnedFd, address: &UnixAddr, patience: &mut Patience) -> io::Result<()> {
     fcntl(fd, FcntlArg::F_SETFL(OFlag::empty()))?;
     loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
+        let piece = patience.piece();
         // Never zero, which would mean "for ever".
-        let micros = i64::try_from(left.as_micros()).unwrap_or(i64::MAX).max(1);
+        let micros = piece.unwrap_or_default().as_micros();
+        let micros = i64::try_from(micros).unwrap_or(i64::MAX).max(1);
         let timeout = TimeVal::new(micros / 1_000_000, micros % 1_000_000);
         setsockopt(fd, sockopt::SendTimeout, &timeout)?;
         match connect(fd.as_raw_fd(), address) {
             Ok(()) => break,
-            Err(Errno::EINTR) => {}
+            Err(Errno::EINTR | Errno::EAGAIN) if piece.is_none() => {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            Err(Errno::EINTR | Errno::EAGAIN) => {}
             Err(error) => return Err(error.into()),
         }
     }

@@ -1,13 +1,13 @@
 //! Owns the way to the daemon: the peer-to-peer socket first, the system bus second, both compiled in, and the check
 //! of who answers. It must never follow an address from the environment, nor believe a reply before that check.
 
-use std::{fmt, os::fd::OwnedFd, time::Instant};
+use std::{fmt, os::fd::OwnedFd};
 
 use mfad_protocol::{Context, Step, names, printable};
 use zbus::{Fd, Message, export::serde::Serialize, wire::DynamicType};
 use zeroize::Zeroizing;
 
-use crate::{bus::Bus, ffi, log::Log, peer::Peer, socket};
+use crate::{bus::Bus, ffi, log::Log, patience::Patience, peer::Peer, socket};
 
 /// Longest session name that the daemon may give, in bytes.
 const MAX_SESSION: usize = 128;
@@ -20,7 +20,7 @@ pub(crate) type Answer = Zeroizing<Vec<u8>>;
 pub(crate) enum Failure {
     /// Nobody trustworthy answered.
     Unreachable(String),
-    /// The deadline passed first.
+    /// Nothing came for as long as was waited.
     Elapsed,
     /// The daemon answered with an error.
     Refused(String),
@@ -43,13 +43,17 @@ impl std::error::Error for Failure {}
 
 /// The three calls of a dialogue. The suite of `dialogue` has a daemon of its own behind it.
 pub(crate) trait Transport {
-    fn begin(&mut self, context: &Context, deadline: Instant) -> Result<(String, Step), Failure>;
+    fn begin(
+        &mut self,
+        context: &Context,
+        patience: &mut Patience,
+    ) -> Result<(String, Step), Failure>;
     fn respond(
         &mut self,
         session: &str,
         answers: &[Answer],
         descriptor: Option<OwnedFd>,
-        deadline: Instant,
+        patience: &mut Patience,
     ) -> Result<Step, Failure>;
     /// Best effort: a dialogue ends with its connection anyway.
     fn cancel(&mut self, session: &str);
@@ -83,12 +87,12 @@ impl<'a> Daemon<'a> {
         &mut self,
         route: Route,
         context: &Context,
-        deadline: Instant,
+        patience: &mut Patience,
     ) -> Result<(String, Step), Failure> {
-        let link = Link::reach(route, deadline)?;
+        let link = Link::reach(route, patience)?;
         let pidfd = ffi::own_pidfd();
         let descriptors: Vec<Fd<'_>> = pidfd.iter().map(Fd::from).collect();
-        let reply = link.call("Begin", &(context, descriptors), deadline)?;
+        let reply = link.call("Begin", &(context, descriptors), patience)?;
         let (session, step): (String, Step) =
             reply.body().deserialize().map_err(|e| malformed(&e))?;
         if session.len() > MAX_SESSION {
@@ -100,14 +104,23 @@ impl<'a> Daemon<'a> {
 }
 
 impl Transport for Daemon<'_> {
-    fn begin(&mut self, context: &Context, deadline: Instant) -> Result<(String, Step), Failure> {
-        let by_socket = match self.begin_on(Route::Peer, context, deadline) {
+    fn begin(
+        &mut self,
+        context: &Context,
+        patience: &mut Patience,
+    ) -> Result<(String, Step), Failure> {
+        // Twice: the daemon hangs up on a host that connects and then says nothing, which one that was stopped does.
+        let again = match self.begin_on(Route::Peer, context, patience) {
+            Err(Failure::Unreachable(_)) => self.begin_on(Route::Peer, context, patience),
+            result => return result,
+        };
+        let by_socket = match again {
             Err(Failure::Unreachable(why)) => why,
             result => return result,
         };
         self.log
             .debug(format_args!("falling back to the system bus: {by_socket}"));
-        match self.begin_on(Route::Bus, context, deadline) {
+        match self.begin_on(Route::Bus, context, patience) {
             Err(Failure::Unreachable(by_bus)) => {
                 Err(Failure::Unreachable(format!("{by_socket}; {by_bus}")))
             }
@@ -120,7 +133,7 @@ impl Transport for Daemon<'_> {
         session: &str,
         answers: &[Answer],
         descriptor: Option<OwnedFd>,
-        deadline: Instant,
+        patience: &mut Patience,
     ) -> Result<Step, Failure> {
         let link = self
             .link
@@ -129,7 +142,7 @@ impl Transport for Daemon<'_> {
         let answers: Vec<&[u8]> = answers.iter().map(|answer| answer.as_slice()).collect();
         let descriptors: Vec<Fd<'_>> = descriptor.iter().map(Fd::from).collect();
         let body = (session, answers, descriptors);
-        let reply = link.call("Respond", &body, deadline)?;
+        let reply = link.call("Respond", &body, patience)?;
         reply.body().deserialize().map_err(|e| malformed(&e))
     }
 
@@ -144,7 +157,7 @@ impl Transport for Daemon<'_> {
 
 impl Link {
     /// Connects, and checks what can be checked before a byte is sent.
-    fn reach(route: Route, deadline: Instant) -> Result<Self, Failure> {
+    fn reach(route: Route, patience: &mut Patience) -> Result<Self, Failure> {
         let path = match route {
             Route::Peer if nix::unistd::geteuid().is_root() => names::PAM_SOCKET,
             Route::Peer => names::USER_SOCKET,
@@ -157,10 +170,10 @@ impl Link {
         if matches!(route, Route::Peer) && !socket::is_roots(path).map_err(|e| unreachable(&e))? {
             return Err(unreachable(&"not root's alone to create"));
         }
-        let fd = socket::dial(path, deadline).map_err(|e| unreachable(&e))?;
+        let fd = socket::dial(path, patience).map_err(|e| unreachable(&e))?;
         match (socket::peer_uid(&fd), route) {
             (Ok(0), Route::Peer) => Ok(Self::Peer(Peer::new(fd))),
-            (Ok(0), Route::Bus) => Bus::reach(fd, deadline).map(Self::Bus),
+            (Ok(0), Route::Bus) => Bus::reach(fd, patience).map(Self::Bus),
             (Ok(uid), _) => Err(unreachable(&format_args!(
                 "uid {uid} listens there, not root"
             ))),
@@ -172,11 +185,11 @@ impl Link {
         &self,
         member: &str,
         body: &B,
-        deadline: Instant,
+        patience: &mut Patience,
     ) -> Result<Message, Failure> {
         match self {
-            Self::Peer(peer) => peer.call(member, body, deadline),
-            Self::Bus(bus) => bus.call(member, body, deadline),
+            Self::Peer(peer) => peer.call(member, body, patience),
+            Self::Bus(bus) => bus.call(member, body, patience),
         }
     }
 }

@@ -33,7 +33,7 @@ impl Script {
 }
 
 impl Transport for Script {
-    fn begin(&mut self, _: &Context, _: Instant) -> Result<(String, Step), Failure> {
+    fn begin(&mut self, _: &Context, _: &mut Patience) -> Result<(String, Step), Failure> {
         self.next().map(|step| ("s1".to_owned(), step))
     }
 
@@ -42,7 +42,7 @@ impl Transport for Script {
         session: &str,
         answers: &[Answer],
         descriptor: Option<OwnedFd>,
-        _: Instant,
+        _: &mut Patience,
     ) -> Result<Step, Failure> {
         assert_eq!(session, "s1");
         self.connections.push(descriptor.is_some());

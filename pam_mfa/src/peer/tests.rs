@@ -4,11 +4,11 @@ use super::*;
 use std::{
     io::{Read, Write},
     os::unix::net::UnixStream,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(5)
+fn soon() -> Patience {
+    Patience::of(Duration::from_secs(5))
 }
 
 fn pair() -> (Peer, UnixStream) {
@@ -84,7 +84,7 @@ fn the_answer_is_what_answers_this_call_and_an_error_is_a_refusal() {
         let stray = answer(&other, "another's");
         [other.data().to_vec(), stray, answer(call, "this")].concat()
     });
-    let reply = peer.call("Begin", &("x",), soon()).unwrap();
+    let reply = peer.call("Begin", &("x",), &mut soon()).unwrap();
     assert_eq!(reply.body().deserialize::<String>().unwrap(), "this");
 
     let (peer, theirs) = pair();
@@ -92,7 +92,7 @@ fn the_answer_is_what_answers_this_call_and_an_error_is_a_refusal() {
         let error = Message::error(&call.header(), "org.freedesktop.DBus.Error.NoReply");
         error.build(&("no",)).unwrap().data().to_vec()
     });
-    let refused = peer.call("Begin", &("x",), soon()).unwrap_err();
+    let refused = peer.call("Begin", &("x",), &mut soon()).unwrap_err();
     assert!(matches!(refused, Failure::Refused(_)), "{refused}");
 }
 
@@ -100,12 +100,16 @@ fn the_answer_is_what_answers_this_call_and_an_error_is_a_refusal() {
 fn silence_lasts_until_the_deadline_and_a_closed_connection_not_so_long() {
     let (peer, theirs) = pair();
     let start = Instant::now();
-    let late = peer.call("Begin", &("x",), start + Duration::from_millis(50));
+    let late = peer.call(
+        "Begin",
+        &("x",),
+        &mut Patience::of(Duration::from_millis(50)),
+    );
     assert_eq!(late.unwrap_err(), Failure::Elapsed);
     let took = start.elapsed();
     assert!(took >= Duration::from_millis(50) && took < Duration::from_secs(2));
     drop(theirs);
-    let gone = peer.call("Begin", &("x",), soon()).unwrap_err();
+    let gone = peer.call("Begin", &("x",), &mut soon()).unwrap_err();
     assert!(matches!(gone, Failure::Unreachable(_)), "{gone}");
 }
 
@@ -115,7 +119,11 @@ fn a_daemon_that_never_stops_talking_does_not_outlast_the_deadline() {
     let chatter = Message::method_call("/", "Chatter").build(&()).unwrap();
     std::thread::spawn(move || while theirs.write_all(chatter.data().bytes()).is_ok() {});
     let start = Instant::now();
-    let late = peer.call("Begin", &("x",), start + Duration::from_millis(50));
+    let late = peer.call(
+        "Begin",
+        &("x",),
+        &mut Patience::of(Duration::from_millis(50)),
+    );
     assert_eq!(late.unwrap_err(), Failure::Elapsed);
     assert!(start.elapsed() < Duration::from_secs(2));
 }
@@ -129,7 +137,7 @@ fn bytes_that_are_no_message_are_refused() {
     ] {
         let (peer, theirs) = pair();
         daemon(theirs, |_| bytes);
-        let refused = peer.call("Begin", &("x",), soon()).unwrap_err();
+        let refused = peer.call("Begin", &("x",), &mut soon()).unwrap_err();
         assert!(matches!(refused, Failure::Malformed(_)), "{refused}");
     }
 }

@@ -8,15 +8,15 @@ use std::{
 };
 use traits::Runtime as _;
 
-fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(5)
+fn soon() -> Patience {
+    Patience::of(Duration::from_secs(5))
 }
 
 #[test]
 fn a_future_that_never_ends_is_left_at_the_deadline() {
     let start = Instant::now();
     let result = Runtime::new().block_on(
-        start + Duration::from_millis(30),
+        &mut Patience::of(Duration::from_millis(30)),
         std::future::pending::<()>(),
     );
     assert_eq!(result, Err(Elapsed));
@@ -43,7 +43,7 @@ fn a_task_that_is_always_ready_does_not_outrun_the_deadline() {
     });
     let start = Instant::now();
     let result = runtime.block_on(
-        start + Duration::from_millis(20),
+        &mut Patience::of(Duration::from_millis(20)),
         std::future::pending::<()>(),
     );
     assert_eq!(result, Err(Elapsed));
@@ -61,7 +61,7 @@ fn a_task_hands_its_output_back_and_a_cancelled_one_never_runs() {
         "dropped",
         async move { flag.store(true, Ordering::Release) },
     ));
-    assert_eq!(runtime.block_on(soon(), answer).unwrap().unwrap(), 42);
+    assert_eq!(runtime.block_on(&mut soon(), answer).unwrap().unwrap(), 42);
     assert!(!ran.load(Ordering::Acquire));
 }
 
@@ -80,7 +80,7 @@ fn a_descriptor_that_becomes_readable_wakes_its_reader() {
     let mut read = || (&ours).read(&mut byte);
     let reading =
         std::future::poll_fn(|cx| traits::PollIo::poll_io(&io, cx, Interest::Readable, &mut read));
-    runtime.block_on(soon(), reading).unwrap().unwrap();
+    runtime.block_on(&mut soon(), reading).unwrap().unwrap();
     assert_eq!(&byte, b"!");
     drop(task);
 }
@@ -95,7 +95,10 @@ fn shutting_down_drops_what_detached_tasks_hold() {
         drop(inside);
     }));
     assert_eq!(
-        runtime.block_on(Instant::now(), std::future::pending::<()>()),
+        runtime.block_on(
+            &mut Patience::of(Duration::ZERO),
+            std::future::pending::<()>()
+        ),
         Err(Elapsed)
     );
     assert_eq!(Arc::strong_count(&held), 2);

@@ -1,10 +1,13 @@
 //! Connecting, and who listens.
 
 use super::*;
-use std::{os::unix::net::UnixListener, time::Duration};
+use std::{
+    os::unix::net::UnixListener,
+    time::{Duration, Instant},
+};
 
-fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(5)
+fn soon() -> Patience {
+    Patience::of(Duration::from_secs(5))
 }
 
 #[test]
@@ -16,11 +19,11 @@ fn connecting_waits_for_room_in_the_queue_and_no_longer_than_the_deadline() {
     let listener = UnixListener::bind(&path).unwrap();
     nix::sys::socket::listen(&listener, nix::sys::socket::Backlog::new(0).unwrap()).unwrap();
     let name = path.to_str().unwrap();
-    let mut queued = vec![dial(name, soon()).unwrap()];
+    let mut queued = vec![dial(name, &mut soon()).unwrap()];
     // Fill what the kernel allows, then expect the wait to end at the deadline.
     let start = Instant::now();
     let error = loop {
-        match dial(name, Instant::now() + Duration::from_millis(50)) {
+        match dial(name, &mut Patience::of(Duration::from_millis(50))) {
             Ok(fd) => queued.push(fd),
             Err(error) => break error,
         }
@@ -35,7 +38,7 @@ fn connecting_waits_for_room_in_the_queue_and_no_longer_than_the_deadline() {
     );
     assert!(start.elapsed() < Duration::from_secs(2));
     std::fs::remove_dir_all(&directory).unwrap();
-    assert!(dial(name, soon()).is_err());
+    assert!(dial(name, &mut soon()).is_err());
 }
 
 #[test]

@@ -33,6 +33,10 @@ pub(crate) const ALL: &[Case] = &[
         "an_unreachable_daemon_denies_unless_the_administrator_says_otherwise",
         phases::unreachable,
     ),
+    (
+        "a_host_that_is_stopped_does_not_make_the_daemon_unreachable",
+        phases::stopped,
+    ),
     ("break_glass_is_for_root_at_a_console", phases::break_glass),
     ("a_decoy_asks_alike_and_always_refuses", dialogue::decoy),
     ("a_bad_argument_denies_in_every_hook", phases::bad_arguments),

@@ -20,6 +20,8 @@ use zbus::{
 
 /// What was called, a line each.
 pub(crate) const CALLS: &str = "/run/calls";
+/// How long "slow" waits for an answer: longer than the module waits for one.
+pub(crate) const SLOW: Duration = Duration::from_millis(2600);
 pub(crate) const CODE: &[u8] = b"123456";
 
 /// Serves every connection to `listener`, for ever.
@@ -65,6 +67,7 @@ pub(crate) fn answer(call: &Message, user: &mut String) -> zbus::Result<Option<V
             user.clone_from(&context.user);
             match user.as_str() {
                 "mute" => std::thread::sleep(Duration::from_mins(1)),
+                "slow" => std::thread::sleep(SLOW),
                 "hangup" => return Ok(None),
                 "garbage" => return Ok(Some(vec![b'x'; 64])),
                 "huge" => {

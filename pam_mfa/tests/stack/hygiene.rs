@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, fs, mem::MaybeUninit, path::PathBuf};
 
+use nix::unistd::Pid;
+
 /// The process, as a host sees itself.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Snapshot {
@@ -69,6 +71,11 @@ pub(crate) fn resident() -> usize {
 
 /// Runs `work` in a forked child and returns its exit status.
 pub(crate) fn in_child(work: impl FnOnce() -> i32) -> i32 {
+    end_of(begin_in_child(work))
+}
+
+/// The child, at work.
+pub(crate) fn begin_in_child(work: impl FnOnce() -> i32) -> Pid {
     // SAFETY: this process has one thread, so the child may do what the parent may.
     match unsafe { nix::unistd::fork() }.unwrap() {
         nix::unistd::ForkResult::Child => {
@@ -76,11 +83,14 @@ pub(crate) fn in_child(work: impl FnOnce() -> i32) -> i32 {
             // SAFETY: ends this process without running the parent's destructors.
             unsafe { libc::_exit(code) }
         }
-        nix::unistd::ForkResult::Parent { child } => {
-            match nix::sys::wait::waitpid(child, None).unwrap() {
-                nix::sys::wait::WaitStatus::Exited(_, code) => code,
-                other => panic!("the child ended as {other:?}"),
-            }
-        }
+        nix::unistd::ForkResult::Parent { child } => child,
+    }
+}
+
+/// The exit code of a child, once it has ended.
+pub(crate) fn end_of(child: Pid) -> i32 {
+    match nix::sys::wait::waitpid(child, None).unwrap() {
+        nix::sys::wait::WaitStatus::Exited(_, code) => code,
+        other => panic!("the child ended as {other:?}"),
     }
 }

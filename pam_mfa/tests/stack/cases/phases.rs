@@ -1,16 +1,17 @@
 //! What each entry point does, and what goes from one to the next.
 
 use mfad_protocol::names::{GRANT_VARIABLE, PAM_SOCKET};
+use nix::sys::signal::{Signal, kill};
 
 use super::{STACK, auth, typed};
 use crate::{
     Bed,
-    daemon::CODE,
+    daemon::{CALLS, CODE, SLOW},
     host::{
         AUTH_ERR, AUTHINFO_UNAVAIL, PERM_DENIED, RHOST, SERVICE_ERR, SESSION_ERR, SUCCESS, TTY,
         USER,
     },
-    hygiene::in_child,
+    hygiene::{begin_in_child, end_of, in_child},
     sandbox::stack,
 };
 
@@ -58,6 +59,33 @@ pub(super) fn unreachable(bed: &mut Bed) {
         (by_key.account(), by_key.open_session(0)),
         (AUTHINFO_UNAVAIL, SESSION_ERR)
     );
+}
+
+pub(super) fn stopped(bed: &mut Bed) {
+    bed.daemon(&["peer", PAM_SOCKET]);
+    stack(
+        "sudo",
+        "auth required MODULE after=password unreachable=ignore\n",
+    );
+    // Nobody stops it: the daemon is too slow, and the administrator lets that pass.
+    assert_eq!(auth("sudo", "slow"), SUCCESS);
+    // Stopped until the time is up, not yet until the answer is there; and until well after it.
+    for stop in [SLOW * 5 / 6, SLOW * 2] {
+        bed.calls();
+        let host = begin_in_child(|| {
+            let mut login = typed("sudo", "slow", b"000000");
+            let code = login.authenticate();
+            assert!(!login.shown().is_empty(), "nobody was asked");
+            code
+        });
+        crate::wait_until("a call", || {
+            std::fs::read(CALLS).is_ok_and(|calls| !calls.is_empty())
+        });
+        kill(host, Signal::SIGSTOP).unwrap();
+        std::thread::sleep(stop);
+        kill(host, Signal::SIGCONT).unwrap();
+        assert_eq!(end_of(host), AUTH_ERR, "{stop:?}");
+    }
 }
 
 pub(super) fn break_glass(bed: &mut Bed) {

@@ -1,0 +1,69 @@
+//! Owns how long the module waits: in time that it has spent waiting, not in time that has passed. It must not wait itself.
+//!
+//! Who runs sudo can stop it (Ctrl-Z) while it waits for the daemon. Counted by the clock, that would make the daemon
+//! "unreachable" at the user's will, which `unreachable=ignore` lets pass.
+
+use std::time::{Duration, Instant};
+
+/// Longest wait in one piece. Whoever stops the host uses up one piece of its patience at most each time, and what has
+/// come meanwhile is read before the next.
+const PIECE: Duration = Duration::from_millis(100);
+
+/// What is left of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Patience {
+    left: Duration,
+    /// When it was last asked for.
+    asked: Instant,
+}
+
+impl Patience {
+    pub(crate) fn of(left: Duration) -> Self {
+        Self {
+            left,
+            asked: Instant::now(),
+        }
+    }
+
+    pub(crate) fn until(deadline: Instant) -> Self {
+        Self::of(deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// How long may be waited before this is asked again. `None` where nothing is left: then what is there already may
+    /// still be looked at, once.
+    pub(crate) fn piece(&mut self) -> Option<Duration> {
+        let now = Instant::now();
+        let passed = now.saturating_duration_since(self.asked).min(PIECE);
+        self.asked = now;
+        self.left = self.left.saturating_sub(passed);
+        (!self.left.is_zero()).then(|| self.left.min(PIECE))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread::sleep;
+
+    #[test]
+    fn a_stop_of_any_length_uses_up_one_piece() {
+        let mut patience = Patience::of(PIECE * 3);
+        sleep(PIECE * 5);
+        assert_eq!(patience.piece(), Some(PIECE));
+        sleep(PIECE * 5);
+        assert!(patience.piece().is_some());
+        sleep(PIECE * 5);
+        assert_eq!(patience.piece(), None);
+    }
+
+    #[test]
+    fn waiting_itself_is_counted_in_full() {
+        let start = Instant::now();
+        let mut patience = Patience::of(PIECE * 2 + PIECE / 2);
+        while let Some(piece) = patience.piece() {
+            sleep(piece);
+        }
+        assert!(start.elapsed() >= PIECE * 2 + PIECE / 2);
+        assert_eq!(Patience::until(start).piece(), None);
+    }
+}
