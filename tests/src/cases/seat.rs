@@ -31,6 +31,10 @@ pub const CASES: &[Case] = &[
         copied,
     ),
     case(
+        "virtual keys that misbehave let nobody in, and harm neither the daemon nor the way by a code",
+        hostile,
+    ),
+    case(
         "in an ssh session neither login nor sudo has a word of the virtual key",
         from_afar,
     ),
@@ -55,6 +59,7 @@ const VERIFIED: &str = "[[rule]]\nname = \"all\"\nwhen = {}\n\
 struct Seat<'h> {
     host: &'h Host,
     alice: Person,
+    codes: std::vec::IntoIter<String>,
     screen: Pty,
 }
 
@@ -72,7 +77,7 @@ fn alice(host: &Host) -> Result<(Person, Vec<String>), Failure> {
 
 /// Logs in at the console, by a touch.
 fn sit(host: &Host) -> Result<Seat<'_>, Failure> {
-    let (alice, _) = alice(host)?;
+    let (alice, codes) = alice(host)?;
     // A terminal stands in for the console's screen and keyboard; login, PAM and logind know it by its name.
     let mut screen = host.terminal(&[
         "bash",
@@ -90,6 +95,7 @@ fn sit(host: &Host) -> Result<Seat<'_>, Failure> {
     Ok(Seat {
         host,
         alice,
+        codes: codes.into_iter(),
         screen,
     })
 }
@@ -119,6 +125,18 @@ impl Seat<'_> {
     fn done(&mut self) -> Outcome {
         self.screen.expect(DONE, LONG)?;
         self.screen.expect(SHELL, PROMPT).map(drop)
+    }
+
+    /// Waits for `sentence`, and goes on from the prompt after it with a code.
+    fn code_after(&mut self, sentence: &str) -> Outcome {
+        self.screen.expect(sentence, LONG)?;
+        self.screen.expect(CODE, PROMPT)?;
+        let code = self
+            .codes
+            .next()
+            .ok_or_else(|| Failure::new("no code is left"))?;
+        self.screen.line(&code)?;
+        self.done()
     }
 
     /// Waits until sudo has refused, and gives up.
@@ -212,6 +230,26 @@ fn copied(host: &Host) -> Outcome {
         let audit = host.ok("mfactl audit")?;
         ensure(audit.contains("cloned"), || {
             format!("no alarm in the audit log: {audit}")
+        })
+    })
+}
+
+fn hostile(host: &Host) -> Outcome {
+    at_the_seat(host, |seat| {
+        let daemon = "systemctl show -P MainPID mfad.service";
+        let before = host.ok(daemon)?;
+        for fault in ["error-0", "short-auth-data", "silence"] {
+            host.note(&format!("the key's fault is {fault}"));
+            seat.tell(&format!("fault={fault}"))?;
+            seat.enter()?;
+            seat.code_after("Your security key \"fido2\" ")?;
+        }
+        seat.tell("fault=none")?;
+        seat.enter()?;
+        seat.done()?;
+        let after = host.ok(daemon)?;
+        ensure(before == after && before.trim() != "0", || {
+            format!("the daemon was {before} and is {after}")
         })
     })
 }
