@@ -15,8 +15,8 @@ pub(super) const CASES: &[Case] = &[Case::new(
 .on(WITHOUT_SYSTEMD)
 .with_program("python3")];
 
-/// How many step-ups are timed.
-const TIMED: usize = 50;
+/// How many step-ups are timed: a person's keys are asked 30 times a minute at most.
+const TIMED: usize = 25;
 /// Longest that they may take, in the median, over what the agent alone takes, in microseconds.
 const MOST_ADDED: u64 = 5_000;
 /// Asks an agent for its keys and for one signature, as the daemon does, so many times; prints the microseconds of each.
