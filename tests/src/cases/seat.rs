@@ -1,7 +1,7 @@
 //! Security keys in a session at the seat of a machine: login at its console, and from there sudo and su, with a key that
 //! is touched, refuses, is taken out, wants its PIN, has been copied or misbehaves.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Case, IN_A_MACHINE};
 use crate::{
@@ -17,6 +17,10 @@ pub const CASES: &[Case] = &[
     case(
         "login at the console, and sudo and su in its session, let in by a touch of the virtual key",
         touches,
+    ),
+    case(
+        "a touch denied is told and a code lets in; one that comes late, or after the key is plugged in, counts",
+        detours,
     ),
     case(
         "a policy that wants the user verified has sudo ask the key's PIN, or takes the finger",
@@ -174,6 +178,27 @@ fn touches(host: &Host) -> Outcome {
         seat.screen.line("")?;
         seat.screen.expect("as-alice-so", LONG)?;
         seat.screen.expect(SHELL, PROMPT).map(drop)
+    })
+}
+
+fn detours(host: &Host) -> Outcome {
+    at_the_seat(host, |seat| {
+        seat.tell("up=deny")?;
+        seat.enter()?;
+        seat.code_after("Your security key \"fido2\" said no.")?;
+        seat.tell("up=delay:3")?;
+        let begun = Instant::now();
+        seat.enter()?;
+        seat.done()?;
+        ensure(begun.elapsed() >= Duration::from_secs(3), || {
+            "let in before the touch".to_owned()
+        })?;
+        seat.tell("up=auto unplug")?;
+        seat.enter()?;
+        // sudo has the module say nothing meanwhile (PAM_SILENT): the person sees the prompt that they have.
+        host.ok("sleep 2")?;
+        seat.tell("plug")?;
+        seat.done()
     })
 }
 
