@@ -163,11 +163,14 @@ impl Engine {
         );
         let Some(wanted) = wanted else {
             record.detail = Some("all remembered devices".to_owned());
-            return Ok(self
+            let count = self
                 .recorded(record, |record| {
                     self.store.revoke_devices(person.id, record)
                 })
-                .await?);
+                .await?;
+            // A login that stands at "Remember this device?" must not remember it now.
+            self.forget_proofs(&person.key.name);
+            return Ok(count);
         };
         let devices = self.store.list_devices(person.id, self.now()).await?;
         let device = find(&devices, wanted)?;

@@ -53,6 +53,25 @@ async fn a_device_that_was_remembered_stands_in_until_it_expires() {
 }
 
 #[tokio::test]
+async fn a_login_that_stands_at_the_question_ends_when_all_devices_are_revoked() {
+    let (bench, phone) = bench().await;
+    let caller = root(41);
+    let (session, _) = bench.engine.begin(&caller, with_key(1), None).await;
+    let code = phone.code(START).into_bytes();
+    let asked = bench.engine.respond(&caller, &session, vec![code]).await;
+    assert_eq!(asked.state, State::Continue, "{asked:?}");
+    bench
+        .engine
+        .revoke_of(&root(42), ALICE.0, None)
+        .await
+        .unwrap();
+    let yes = vec![b"y".to_vec()];
+    let after = bench.engine.respond(&caller, &session, yes).await;
+    assert_eq!(after.state, State::Denied);
+    assert!(bench.engine.devices_of(ALICE.0).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn only_a_yes_is_one() {
     let (bench, phone) = bench().await;
     for (at, no) in [(0, ""), (30, "n"), (60, "j")] {
