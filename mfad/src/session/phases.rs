@@ -305,7 +305,7 @@ impl Engine {
                 record.rule.clone_from(&weighed.decision.rule);
                 record.detail = weighed.settled.relied.as_ref().map(Relied::describe);
                 self.note(record);
-                let login = weighed.login(&facts, now);
+                let login = weighed.login(caller, &facts, now);
                 if let Some(login) = login.clone() {
                     self.leave_behind(login, now);
                 }

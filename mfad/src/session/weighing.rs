@@ -38,8 +38,11 @@ pub(super) struct Weighed {
 }
 
 impl Weighed {
-    /// What it leaves behind if nothing is proven in it.
-    pub(super) fn login(&self, facts: &Facts, now: Now) -> Option<Login> {
+    /// What it leaves behind if nothing is proven in it. Nothing, if its caller alone says that there is a login.
+    pub(super) fn login(&self, caller: &Caller, facts: &Facts, now: Now) -> Option<Login> {
+        if !caller.is_root() {
+            return None;
+        }
         let person = self.subject.person()?;
         let remembered = match &self.settled.relied {
             Some(Relied::Device(device)) => Some(*device),

@@ -1,9 +1,11 @@
 //! What people demand for themselves beyond the policy, and which factor they prefer.
 
-use mfad::session::{Caller, Connection, facts::SELF_SERVICE};
-use mfad_protocol::{Context, State};
+use std::time::Duration;
 
-use crate::support::{ALICE, Bench, Phone, START, ssh, sudo};
+use mfad::session::{Caller, Connection, facts::SELF_SERVICE};
+use mfad_protocol::{Context, Hook, State};
+
+use crate::support::{ALICE, Bench, Phone, START, root, ssh, sudo};
 
 const OPEN: &str = "[[rule]]\nname = \"open\"\nwhen = {}\nrequire = \"none\"\n";
 const MINE: &str =
@@ -140,4 +142,33 @@ async fn a_preference_is_told_to_its_owner_alone() {
         ..ssh(ALICE.0)
     };
     assert_eq!(prompt(by_password).await, "Verification code: ");
+}
+
+#[tokio::test]
+async fn what_a_user_alone_calls_a_login_teaches_nothing_of_their_habits() {
+    let bench = Bench::with_policy(OPEN);
+    bench.enroll(ALICE.0).await;
+    let locker = Context {
+        service: "swaylock".into(),
+        ..sudo(ALICE.0, ALICE.1)
+    };
+    let last_login = async |caller: &Caller| {
+        let (_, auth) = bench.engine.begin(caller, locker.clone(), None).await;
+        assert_eq!(auth.state, State::NotRequired);
+        let account = Context {
+            hook: Some(Hook::Account),
+            grant: auth.grant,
+            ..locker.clone()
+        };
+        let (_, account) = bench.engine.begin(caller, account, None).await;
+        assert_eq!(account.state, State::Granted);
+        // Written beside the answer.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        bench.engine.show_user(ALICE.0).await.unwrap().last_login
+    };
+    assert_eq!(last_login(&alice()).await, None);
+    assert!(
+        last_login(&root(7)).await.is_some(),
+        "a host of the system's"
+    );
 }
