@@ -26,6 +26,9 @@ const GLANCE: Duration = Duration::from_millis(200);
 /// How long a key may take to say what it holds.
 const SILENT: Duration = Duration::from_secs(2);
 
+/// What a key signs when it is asked whether it holds a credential: never a challenge, which takes a touch.
+const PROBE: &[u8] = b"mfad-fido: is it here?";
+
 /// Waits for a signature.
 pub(crate) fn assert(watch: &Watch, request: &Assert) -> Outcome {
     if !sensible(request) {
@@ -182,7 +185,7 @@ impl<'a> Search<'a> {
 fn holds(plugged: &Plugged, wanted: &[Wanted]) -> Held {
     let key = Key::open(plugged)?;
     for (place, wanted) in wanted.iter().enumerate() {
-        let arguments = GetAssertionArgsBuilder::new(&wanted.rp_id, &wanted.client_data.0)
+        let arguments = GetAssertionArgsBuilder::new(&wanted.rp_id, PROBE)
             .credential_id(&wanted.credential.0)
             .without_pin_and_uv()
             .without_up()
