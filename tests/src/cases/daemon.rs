@@ -118,7 +118,7 @@ fn another_key(host: &Host) -> Outcome {
     host.ok("/usr/libexec/mfa/mfad --add-key /etc/mfa/mfad.key; [ \"$(stat -c %U:%a /etc/mfa/mfad.key)\" = root:600 ]")?;
     host.stop_daemon()?;
     host.ssh_in(&alice, "", &[(CODE, &totp.code(0)?)])?;
-    host.ok("for i in $(seq 100); do mfactl audit | grep -q resealed && exit; sleep 0.1; done; mfactl audit; exit 1")?;
+    host.ok("for i in $(seq 100); do mfactl audit | grep -q 'sealed with key 2' && exit; sleep 0.1; done; mfactl audit; exit 1")?;
     host.ok("sed -i '/^mfad-key 1 /d' /etc/mfa/mfad.key")?;
     host.stop_daemon()?;
     host.ssh_in(&alice, "", &[(CODE, &totp.code(1)?)])
