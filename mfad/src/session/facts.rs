@@ -62,6 +62,8 @@ pub struct Facts {
     pub defer: bool,
     /// The host's caller names an SSH agent.
     pub agent: bool,
+    /// The host shows prompts, and no line besides (`PAM_SILENT`; an interactive sudo sets it).
+    pub silent: bool,
     /// The grant presented.
     pub grant: Option<String>,
     /// What the decision rested on, for the audit log.
@@ -153,6 +155,7 @@ impl Facts {
             guarded: context.guarded == Some(true),
             defer: context.defer == Some(true),
             agent: context.agent == Some(true),
+            silent: context.silent == Some(true),
             grant: context.grant,
             target: None,
             grounds: Grounds::default(),

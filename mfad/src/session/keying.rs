@@ -258,6 +258,10 @@ impl Engine {
         let turn = asking.turn;
         let asked = match asking.hear().await {
             Heard::Nothing => return wait(),
+            // A host that shows prompts alone would leave the person waiting for what they were not told.
+            Heard::Told(sentence) if running.facts.silent => {
+                Asked::nothing(sentence, "something stood in the way")
+            }
             Heard::Told(sentence) => return tell(sentence),
             Heard::Asked(asked) => asked,
         };

@@ -331,6 +331,29 @@ async fn what_happens_meanwhile_is_told_at_once() {
 }
 
 #[tokio::test]
+async fn a_host_that_shows_prompts_alone_is_told_at_the_next_one() {
+    let (bench, desk) = bench_with(ANY, "+presence").await;
+    let silent = Context {
+        silent: Some(true),
+        ..at_console()
+    };
+    let mut dialogue = Dialogue::begin(&bench, silent).await;
+    desk.then(&[
+        Act::Tell(Progress::Absent),
+        Act::Wait(Duration::from_secs(20)),
+    ]);
+    let begun = Instant::now();
+    assert_eq!(dialogue.answer("").await, State::Continue);
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert_eq!(
+        text(&dialogue.step),
+        "Plug in your security key. Press Enter and touch your security key \"blue\": "
+    );
+    desk.then(&[Act::Sign(PRESENT, 1)]);
+    assert_eq!(dialogue.answer("").await, State::Granted);
+}
+
+#[tokio::test]
 async fn a_pin_is_asked_for_hidden_and_goes_to_the_key_alone() {
     let (bench, desk) = bench_with(ANY, "+presence+pin").await;
     let mut dialogue = Dialogue::begin(&bench, at_console()).await;

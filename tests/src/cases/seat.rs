@@ -195,9 +195,12 @@ fn detours(host: &Host) -> Outcome {
         })?;
         seat.tell("up=auto unplug")?;
         seat.enter()?;
-        // sudo has the module say nothing meanwhile (PAM_SILENT): the person sees the prompt that they have.
-        host.ok("sleep 2")?;
+        // sudo has the module say nothing but prompts (PAM_SILENT).
+        seat.screen
+            .expect("Plug in your security key. Press Enter", LONG)?;
+        seat.screen.expect(": ", PROMPT)?;
         seat.tell("plug")?;
+        seat.screen.line("")?;
         seat.done()
     })
 }
