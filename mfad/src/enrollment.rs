@@ -15,7 +15,10 @@ use crate::{
     },
     people::Account,
     ssh::key::PublicKey,
-    store::{CredentialId, Kind, NewCredential, PersonKey, Standing, seal::Keyring},
+    store::{
+        CredentialId, Kind, NewCredential, PersonKey, Standing,
+        seal::{Identity, Keyring},
+    },
 };
 
 /// Makes credentials with the configured defaults.
@@ -55,17 +58,13 @@ impl Maker<'_> {
         standing: Standing,
         moving: i64,
     ) -> Result<NewCredential, FactorError> {
-        let id = random_credential_id()?;
-        let sealed = generator.seal(self.keyring, &identity(person, kind, id))?;
+        let credential = Self::sealed(person, kind, name, |bound| {
+            generator.seal(self.keyring, bound)
+        })?;
         Ok(NewCredential {
-            id,
-            kind,
-            name,
             standing,
-            only_first: false,
-            sealed,
             moving,
-            codes: Vec::new(),
+            ..credential
         })
     }
 
@@ -77,17 +76,12 @@ impl Maker<'_> {
         digests: Vec<[u8; 32]>,
         name: Option<String>,
     ) -> Result<NewCredential, FactorError> {
-        let (id, kind) = (random_credential_id()?, Kind::BackupCodes);
-        let sealed = set.seal(self.keyring, &identity(person, kind, id))?;
+        let credential = Self::sealed(person, Kind::BackupCodes, name, |bound| {
+            set.seal(self.keyring, bound)
+        })?;
         Ok(NewCredential {
-            id,
-            kind,
-            name,
-            standing: Standing::Active,
-            only_first: false,
-            sealed,
-            moving: 0,
             codes: digests,
+            ..credential
         })
     }
 
@@ -99,17 +93,12 @@ impl Maker<'_> {
         counter: u32,
         name: Option<String>,
     ) -> Result<NewCredential, FactorError> {
-        let (id, kind) = (random_credential_id()?, key.kind());
-        let sealed = ssh_key::seal(key, self.keyring, &identity(person, kind, id))?;
+        let credential = Self::sealed(person, key.kind(), name, |bound| {
+            ssh_key::seal(key, self.keyring, bound)
+        })?;
         Ok(NewCredential {
-            id,
-            kind,
-            name,
-            standing: Standing::Active,
-            only_first: false,
-            sealed,
             moving: counter.into(),
-            codes: Vec::new(),
+            ..credential
         })
     }
 
@@ -121,16 +110,31 @@ impl Maker<'_> {
         counter: u32,
         name: Option<String>,
     ) -> Result<NewCredential, FactorError> {
-        let (id, kind) = (random_credential_id()?, Kind::Fido2);
-        let sealed = registered.seal(self.keyring, &identity(person, kind, id))?;
+        let credential = Self::sealed(person, Kind::Fido2, name, |bound| {
+            registered.seal(self.keyring, bound)
+        })?;
+        Ok(NewCredential {
+            moving: counter.into(),
+            ..credential
+        })
+    }
+
+    /// A credential in use whose moving factor has not moved, with a random id that `seal` binds.
+    fn sealed(
+        person: &PersonKey,
+        kind: Kind,
+        name: Option<String>,
+        seal: impl FnOnce(&Identity) -> Result<Vec<u8>, FactorError>,
+    ) -> Result<NewCredential, FactorError> {
+        let id = random_credential_id()?;
         Ok(NewCredential {
             id,
             kind,
             name,
             standing: Standing::Active,
             only_first: false,
-            sealed,
-            moving: counter.into(),
+            sealed: seal(&identity(person, kind, id))?,
+            moving: 0,
             codes: Vec::new(),
         })
     }

@@ -133,7 +133,6 @@ fn sealed_anew(
         let set = Set::open(keyring, bound, &credential.sealed)?;
         return set.carrying_its_pepper(keyring)?.seal(keyring, bound);
     }
-    let closed = |error: crate::store::seal::SealError| FactorError::Key(error.to_string());
-    let plain = keyring.open(bound, &credential.sealed).map_err(closed)?;
-    keyring.seal(bound, &plain).map_err(closed)
+    let plain = keyring.open(bound, &credential.sealed)?;
+    Ok(keyring.seal(bound, &plain)?)
 }

@@ -84,9 +84,7 @@ impl Set {
             }
         }
         record.extend_from_slice(&self.salt);
-        keyring
-            .seal(identity, &record)
-            .map_err(|error| FactorError::Key(error.to_string()))
+        Ok(keyring.seal(identity, &record)?)
     }
 
     /// Opens what [`Set::seal`] made.
@@ -95,9 +93,7 @@ impl Set {
         identity: &Identity,
         sealed: &[u8],
     ) -> Result<Self, FactorError> {
-        let record = keyring
-            .open(identity, sealed)
-            .map_err(|error| FactorError::Key(error.to_string()))?;
+        let record = keyring.open(identity, sealed)?;
         let (pepper, salt) = match record.as_slice() {
             [NAMES_KEY, number, salt @ ..] => (Pepper::OfKey(*number), salt),
             [CARRIES_PEPPER, rest @ ..] => {

@@ -12,7 +12,7 @@ use std::fmt;
 use mfad_protocol::factors;
 use policy::Requirement;
 
-use crate::store::Kind;
+use crate::store::{Kind, seal::SealError};
 
 /// Why a factor could not do its part.
 #[derive(Debug)]
@@ -39,6 +39,12 @@ impl fmt::Display for FactorError {
 }
 
 impl std::error::Error for FactorError {}
+
+impl From<SealError> for FactorError {
+    fn from(error: SealError) -> Self {
+        Self::Key(error.to_string())
+    }
+}
 
 /// What somebody has proven themselves with, and what that is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -177,9 +177,7 @@ impl Generator {
             low,
         ]);
         record.extend_from_slice(&self.secret);
-        keyring
-            .seal(identity, &record)
-            .map_err(|error| FactorError::Key(error.to_string()))
+        Ok(keyring.seal(identity, &record)?)
     }
 
     /// Opens what [`Generator::seal`] made.
@@ -188,9 +186,7 @@ impl Generator {
         identity: &Identity,
         sealed: &[u8],
     ) -> Result<Self, FactorError> {
-        let record = keyring
-            .open(identity, sealed)
-            .map_err(|error| FactorError::Key(error.to_string()))?;
+        let record = keyring.open(identity, sealed)?;
         let [RECORD_VERSION, algorithm, digits, high, low, secret @ ..] = record.as_slice() else {
             return Err(FactorError::Record);
         };

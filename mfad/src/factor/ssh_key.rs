@@ -20,9 +20,7 @@ pub fn seal(
 ) -> Result<Vec<u8>, FactorError> {
     let mut record = vec![RECORD_VERSION];
     record.extend_from_slice(key.blob());
-    keyring
-        .seal(identity, &record)
-        .map_err(|error| FactorError::Key(error.to_string()))
+    Ok(keyring.seal(identity, &record)?)
 }
 
 /// Opens what [`seal`] made.
@@ -31,9 +29,7 @@ pub fn open(
     identity: &Identity,
     sealed: &[u8],
 ) -> Result<PublicKey, FactorError> {
-    let record = keyring
-        .open(identity, sealed)
-        .map_err(|error| FactorError::Key(error.to_string()))?;
+    let record = keyring.open(identity, sealed)?;
     let [RECORD_VERSION, blob @ ..] = record.as_slice() else {
         return Err(FactorError::Record);
     };

@@ -38,9 +38,7 @@ pub struct Registered {
 impl Registered {
     /// Seals it for the store.
     pub fn seal(&self, keyring: &Keyring, identity: &Identity) -> Result<Vec<u8>, FactorError> {
-        keyring
-            .seal(identity, &self.encode()?)
-            .map_err(|error| FactorError::Key(error.to_string()))
+        Ok(keyring.seal(identity, &self.encode()?)?)
     }
 
     /// Opens what [`Registered::seal`] made.
@@ -49,9 +47,7 @@ impl Registered {
         identity: &Identity,
         sealed: &[u8],
     ) -> Result<Self, FactorError> {
-        let record = keyring
-            .open(identity, sealed)
-            .map_err(|error| FactorError::Key(error.to_string()))?;
+        let record = keyring.open(identity, sealed)?;
         Self::decode(&record).ok_or(FactorError::Record)
     }
 
