@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Case, IN_A_MACHINE};
-use crate::{Failure, Outcome, failure::ensure, host::Host};
+use crate::{Failure, Outcome, failure::ensure, host::Host, pty::Pty};
 
 /// The table.
 pub const CASES: &[Case] = &[
@@ -30,20 +30,25 @@ fn registered(host: &Host) -> Outcome {
     host.use_stack("login")
 }
 
-/// One login at the console, with Enter at the prompt; whether it was let in, what was shown, and how long the touch took.
-fn login(host: &Host, orders: &str) -> Result<(bool, String, Duration), Failure> {
-    host.ok(&format!("vkey tell blue {orders}"))?;
-    let words = [
+/// alice's login at the console, her password given.
+fn at_console(host: &Host) -> Result<Pty, Failure> {
+    let mut screen = host.terminal(&[
         "pamtester",
         "-I",
         "tty=tty1",
         "login",
         "alice",
         "authenticate",
-    ];
-    let mut screen = host.terminal(&words)?;
+    ])?;
     screen.expect("assword", WAIT)?;
     screen.line("correct horse alice")?;
+    Ok(screen)
+}
+
+/// One login at the console, with Enter at the prompt; whether it was let in, what was shown, and how long the touch took.
+fn login(host: &Host, orders: &str) -> Result<(bool, String, Duration), Failure> {
+    host.ok(&format!("vkey tell blue {orders}"))?;
+    let mut screen = at_console(host)?;
     screen.expect(PROMPT, WAIT)?;
     let begin = Instant::now();
     screen.line("")?;
@@ -62,17 +67,7 @@ fn console(host: &Host) -> Outcome {
 fn nobody(host: &Host) -> Outcome {
     host.enrolled("alice")?;
     host.use_stack("login")?;
-    let words = [
-        "pamtester",
-        "-I",
-        "tty=tty1",
-        "login",
-        "alice",
-        "authenticate",
-    ];
-    let mut screen = host.terminal(&words)?;
-    screen.expect("assword", WAIT)?;
-    screen.line("correct horse alice")?;
+    let mut screen = at_console(host)?;
     screen.expect("Verification code: ", WAIT)?;
     screen.line("")?;
     let (_, shown) = screen.end(WAIT)?;
