@@ -101,14 +101,7 @@ pub struct Texts {
 /// # Errors
 /// Everything that is wrong with any of them.
 pub fn load(paths: &Paths) -> Result<(Loaded, Texts), ConfigErrors> {
-    let mut reading = Reading {
-        trust: Trust {
-            root: &paths.root,
-            owner: paths.owner,
-        },
-        errors: Vec::new(),
-        policy_size: 0,
-    };
+    let mut reading = Reading::of(paths);
     let texts = Texts {
         settings: reading.text(&paths.config_dir.join("mfad.toml"), MAX_FILE),
         policy: reading.policy_texts(paths),
@@ -220,7 +213,18 @@ struct Reading<'a> {
     policy_size: usize,
 }
 
-impl Reading<'_> {
+impl<'a> Reading<'a> {
+    fn of(paths: &'a Paths) -> Self {
+        Self {
+            trust: Trust {
+                root: &paths.root,
+                owner: paths.owner,
+            },
+            errors: Vec::new(),
+            policy_size: 0,
+        }
+    }
+
     fn note(&mut self, found: Vec<Diagnostic>) {
         self.errors.extend(found.into_iter().map(ConfigError::Text));
     }

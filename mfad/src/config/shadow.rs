@@ -3,7 +3,7 @@
 
 use policy::{Policy, Source};
 
-use super::{ConfigError, ConfigErrors, Paths, Reading, Text, Trust, vocabulary};
+use super::{ConfigError, ConfigErrors, Paths, Reading, Text, vocabulary};
 
 /// Its name, in the directory of the configuration.
 const NAME: &str = "shadow.toml";
@@ -21,14 +21,7 @@ impl Shadow {
     /// The one of these paths; `None` if there is no such file. It is read as strictly as what is in force: a candidate that
     /// could not be taken as it is would be compared in vain.
     pub fn read(paths: &Paths) -> Option<Self> {
-        let mut reading = Reading {
-            trust: Trust {
-                root: &paths.root,
-                owner: paths.owner,
-            },
-            errors: Vec::new(),
-            policy_size: 0,
-        };
+        let mut reading = Reading::of(paths);
         let text = reading.text(&paths.config_dir.join(NAME), policy::MAX_SOURCE);
         let errors = reading.errors;
         match text {
