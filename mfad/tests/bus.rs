@@ -265,7 +265,10 @@ impl Polkit {
 #[test]
 fn callers_whose_polkit_agent_never_answers_keep_no_administrator_waiting() {
     if !nix::unistd::geteuid().is_root() {
-        println!("skipped: only root's test can be two different users");
+        // Past the capture of a passed test's output: the summary of run-tests counts it.
+        let said = b"SKIPPED callers_whose_polkit_agent_never_answers_keep_no_administrator_waiting: only root's test can be \
+                     two different users\n";
+        std::io::stdout().write_all(said).unwrap();
         return;
     }
     let rig = Rig::start();

@@ -1,5 +1,6 @@
 # Sums up what the suites of run-tests printed. Reads libtest's lines and those of the end-to-end runner:
 #   test NAME ... ok | FAILED | ignored, REASON
+#   SKIPPED NAME: WHY, of a test that libtest then counts as passed
 #   test result: ok. 5 passed; 0 failed; 1 ignored; ...
 #   PASS NAME | FAIL NAME: WHY | SKIP NAME: WHY
 #   5 passed, 0 failed, 1 skipped
@@ -44,6 +45,7 @@ function close_suite() {
 
 /^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped/ { passed += $1; failed += $3; skipped += $5; next }
 /^FAIL / { failures = failures "\n  " substr($0, 6); next }
+/^SKIPPED / { skips = skips "\n  " substr($0, 9); skipped++; passed--; next }
 /^SKIP / { skips = skips "\n  " substr($0, 6); next }
 
 END {
