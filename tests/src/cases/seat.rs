@@ -51,6 +51,11 @@ const fn case(name: &'static str, run: fn(&Host) -> Outcome) -> Case {
 const TOUCH: &str = "touch your security key";
 const CODE: &str = "Verification code: ";
 const SHELL: &str = "$ ";
+/// What is told of a key that misbehaves: while it is looked for among those plugged in, and once it was asked.
+const MISBEHAVED: [&str; 2] = [
+    "The key that is plugged in does not answer as it should.",
+    "Your security key \"fido2\" ",
+];
 /// What sudo runs, and what comes of it; the echo of the command line is not that.
 const SUDO: &str = "sudo -k; sudo sh -c 'echo now-$(id -un)-so'";
 const DONE: &str = "now-root-so";
@@ -131,9 +136,9 @@ impl Seat<'_> {
         self.screen.expect(SHELL, PROMPT).map(drop)
     }
 
-    /// Waits for `sentence`, and goes on from the prompt after it with a code.
-    fn code_after(&mut self, sentence: &str) -> Outcome {
-        self.screen.expect(sentence, LONG)?;
+    /// Waits for one of `sentences`, and goes on from the prompt after it with a code.
+    fn code_after(&mut self, sentences: &[&str]) -> Outcome {
+        self.screen.expect_any(sentences, LONG)?;
         self.screen.expect(CODE, PROMPT)?;
         let code = self
             .codes
@@ -185,7 +190,7 @@ fn detours(host: &Host) -> Outcome {
     at_the_seat(host, |seat| {
         seat.tell("up=deny")?;
         seat.enter()?;
-        seat.code_after("Your security key \"fido2\" said no.")?;
+        seat.code_after(&["Your security key \"fido2\" said no."])?;
         seat.tell("up=delay:3")?;
         let begun = Instant::now();
         seat.enter()?;
@@ -270,7 +275,7 @@ fn hostile(host: &Host) -> Outcome {
             host.note(&format!("the key's fault is {fault}"));
             seat.tell(&format!("fault={fault}"))?;
             seat.enter()?;
-            seat.code_after("Your security key \"fido2\" ")?;
+            seat.code_after(&MISBEHAVED)?;
         }
         seat.tell("fault=none")?;
         seat.enter()?;

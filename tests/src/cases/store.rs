@@ -55,8 +55,10 @@ const SMALL_DISK: &str = "cp -a /var/lib/mfa /root/store && mount -t tmpfs -o si
      cp -a /root/store/. /var/lib/mfa/";
 
 /// As an administrator's shell does that was left in a transaction.
-const LOCK: &str = "setsid sh -c \"(echo 'BEGIN IMMEDIATE;'; sleep 600) | runuser -u mfad -- sqlite3 /var/lib/mfa/mfa.db\" >/dev/null 2>&1 </dev/null & disown; \
-     for i in $(seq 100); do pgrep -x sqlite3 >/dev/null && sleep 0.3 && exit; sleep 0.05; done; exit 1";
+/// The daemon may be writing just then, and is waited for; the last word comes once the lock is held.
+const LOCK: &str = "setsid sh -c \"(printf '.timeout 10000\\nBEGIN IMMEDIATE;\\n.print held\\n'; sleep 600) | \
+     runuser -u mfad -- sqlite3 -bail /var/lib/mfa/mfa.db\" >/root/lock 2>&1 </dev/null & disown; \
+     for i in $(seq 240); do grep -q held /root/lock && exit; sleep 0.05; done; cat /root/lock; exit 1";
 const UNLOCK: &str = "pkill -KILL -x sqlite3";
 
 fn corrupt(host: &Host) -> Outcome {
