@@ -1,19 +1,13 @@
 //! `group`: a group, primary or supplementary, that the account is in.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
-use super::{Condition, Handle, Kind, Meaning, Offer, Reader};
-use crate::{
-    Known, Request,
-    document::Value,
-    fact::{Fact, FactSet},
-    name::{Case, Names},
-    truth::{Sense, Truth},
-};
+use super::{Kind, Offer, named::Naming};
+use crate::{Known, fact::Fact, truth::Truth};
 
 pub(super) const KIND: Kind = Kind {
     key: "group",
-    read,
+    read: |value, reader| GROUP.read(value, reader),
     found: |request| {
         let groups = request.groups.known();
         match groups {
@@ -30,37 +24,11 @@ pub(super) const KIND: Kind = Kind {
     }),
 };
 
-#[derive(Debug)]
-struct Group(Names);
-
-fn read(value: Value<'_>, reader: &mut Reader<'_, '_>) -> Option<Box<dyn Condition>> {
-    let names = Names::read(value, Case::Matters, reader.findings)?;
-    Some(Box::new(Group(names)))
-}
-
-impl Condition for Group {
-    fn truth(&self, request: &Request<'_>, _sense: Sense) -> Truth {
-        match request.groups {
-            Known::Unknown => Truth::Unknown,
-            Known::Is(groups) => groups.iter().any(|group| self.0.matches(group)).into(),
-        }
-    }
-
-    fn facts(&self) -> FactSet {
-        FactSet::of(Fact::Groups)
-    }
-
-    fn meaning(&self) -> Meaning<'_> {
-        Meaning::of(self.handle(), false)
-    }
-
-    fn handle(&self) -> Handle<'_> {
-        Handle::Names(Cow::Borrowed(self.0.patterns()))
-    }
-}
-
-impl fmt::Display for Group {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
+static GROUP: Naming = Naming {
+    fact: Fact::Groups,
+    sole: false,
+    truth: |names, request, _| match request.groups {
+        Known::Unknown => Truth::Unknown,
+        Known::Is(groups) => groups.iter().any(|group| names.matches(group)).into(),
+    },
+};

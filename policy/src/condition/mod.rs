@@ -16,6 +16,7 @@ mod first_factor;
 mod group;
 mod key;
 mod last_mfa;
+mod named;
 mod network;
 mod not;
 mod risk;

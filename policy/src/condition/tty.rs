@@ -1,15 +1,9 @@
 //! `tty`: the terminal, as the application names it.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
-use super::{Condition, Handle, Kind, Meaning, Offer, Reader};
-use crate::{
-    Request,
-    document::Value,
-    fact::{Fact, FactSet},
-    name::{Case, Names},
-    truth::{Sense, Truth},
-};
+use super::{Condition, Kind, Offer, Reader, named::Naming};
+use crate::{document::Value, fact::Fact, truth::Truth};
 
 pub(super) const KIND: Kind = Kind {
     key: "tty",
@@ -21,13 +15,19 @@ pub(super) const KIND: Kind = Kind {
     }),
 };
 
+static TTY: Naming = Naming {
+    fact: Fact::Tty,
+    sole: true,
+    truth: |names, request, sense| match request.tty {
+        None => Truth::unnamed(sense),
+        Some(tty) => names.matches(short(tty)).into(),
+    },
+};
+
 /// Applications disagree on whether the directory belongs to the name.
 fn short(tty: &str) -> &str {
     tty.strip_prefix("/dev/").unwrap_or(tty)
 }
-
-#[derive(Debug)]
-struct Tty(Names);
 
 fn read(value: Value<'_>, reader: &mut Reader<'_, '_>) -> Option<Box<dyn Condition>> {
     let strings = value.strings(reader.findings)?;
@@ -38,33 +38,5 @@ fn read(value: Value<'_>, reader: &mut Reader<'_, '_>) -> Option<Box<dyn Conditi
             return None;
         }
     }
-    let names = Names::read(value, Case::Matters, reader.findings)?;
-    Some(Box::new(Tty(names)))
-}
-
-impl Condition for Tty {
-    fn truth(&self, request: &Request<'_>, sense: Sense) -> Truth {
-        match request.tty {
-            None => Truth::unnamed(sense),
-            Some(tty) => self.0.matches(short(tty)).into(),
-        }
-    }
-
-    fn facts(&self) -> FactSet {
-        FactSet::of(Fact::Tty)
-    }
-
-    fn meaning(&self) -> Meaning<'_> {
-        Meaning::of(self.handle(), true)
-    }
-
-    fn handle(&self) -> Handle<'_> {
-        Handle::Names(Cow::Borrowed(self.0.patterns()))
-    }
-}
-
-impl fmt::Display for Tty {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
+    TTY.read(value, reader)
 }
