@@ -9,7 +9,7 @@ use mfad_protocol::{
 use zbus::{Connection, interface, message::Header};
 
 use super::{
-    caller::{QUESTIONS, administrator},
+    caller::{Call, QUESTIONS, administrator},
     error::Error,
     share::Shares,
 };
@@ -29,6 +29,11 @@ impl Administration {
             core,
             questions: Shares::of(QUESTIONS),
         }
+    }
+
+    /// By an administrator.
+    async fn call(&self, bus: &Connection, header: &Header<'_>) -> Result<Call<'_>, Error> {
+        Call::by(&self.core, administrator(bus, header, &self.questions)).await
     }
 }
 
@@ -55,9 +60,8 @@ impl Administration {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<Vec<UserInfo>, Error> {
-        let _busy = self.core.busy();
-        administrator(bus, &header, &self.questions).await?;
-        Ok(self.core.engine()?.list_users(&after, limit).await?)
+        let call = self.call(bus, &header).await?;
+        Ok(call.engine.list_users(&after, limit).await?)
     }
 
     /// One user.
@@ -68,9 +72,8 @@ impl Administration {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<UserInfo, Error> {
-        let _busy = self.core.busy();
-        administrator(bus, &header, &self.questions).await?;
-        Ok(self.core.engine()?.show_user(&user).await?)
+        let call = self.call(bus, &header).await?;
+        Ok(call.engine.show_user(&user).await?)
     }
 
     /// Enrolls a factor for a user; it counts at once.
@@ -83,12 +86,10 @@ impl Administration {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<EnrollmentOffer, Error> {
-        let _busy = self.core.busy();
-        let caller = administrator(bus, &header, &self.questions).await?;
-        Ok(self
-            .core
-            .engine()?
-            .enroll_user(&caller, &user, &kind, options)
+        let call = self.call(bus, &header).await?;
+        Ok(call
+            .engine
+            .enroll_user(&call.caller, &user, &kind, options)
             .await?)
     }
 
@@ -100,12 +101,10 @@ impl Administration {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), Error> {
-        let _busy = self.core.busy();
-        let caller = administrator(bus, &header, &self.questions).await?;
-        Ok(self
-            .core
-            .engine()?
-            .remove_credential_of(&caller, &user, &credential)
+        let call = self.call(bus, &header).await?;
+        Ok(call
+            .engine
+            .remove_credential_of(&call.caller, &user, &credential)
             .await?)
     }
 
@@ -117,13 +116,8 @@ impl Administration {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), Error> {
-        let _busy = self.core.busy();
-        let caller = administrator(bus, &header, &self.questions).await?;
-        Ok(self
-            .core
-            .engine()?
-            .unlock_user(&caller, &user, clock)
-            .await?)
+        let call = self.call(bus, &header).await?;
+        Ok(call.engine.unlock_user(&call.caller, &user, clock).await?)
     }
 
     /// Takes every factor of a user away.
@@ -133,9 +127,8 @@ impl Administration {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), Error> {
-        let _busy = self.core.busy();
-        let caller = administrator(bus, &header, &self.questions).await?;
-        Ok(self.core.engine()?.reset_user(&caller, &user).await?)
+        let call = self.call(bus, &header).await?;
+        Ok(call.engine.reset_user(&call.caller, &user).await?)
     }
 
     /// A user's remembered devices, oldest first.
@@ -146,9 +139,8 @@ impl Administration {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<Vec<DeviceInfo>, Error> {
-        let _busy = self.core.busy();
-        administrator(bus, &header, &self.questions).await?;
-        Ok(self.core.engine()?.devices_of(&user).await?)
+        let call = self.call(bus, &header).await?;
+        Ok(call.engine.devices_of(&user).await?)
     }
 
     /// Forgets a user's remembered device, named by its id; all of them if that is empty.
@@ -160,14 +152,9 @@ impl Administration {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<u32, Error> {
-        let _busy = self.core.busy();
-        let caller = administrator(bus, &header, &self.questions).await?;
+        let call = self.call(bus, &header).await?;
         let wanted = (!device.is_empty()).then_some(device.as_str());
-        Ok(self
-            .core
-            .engine()?
-            .revoke_of(&caller, &user, wanted)
-            .await?)
+        Ok(call.engine.revoke_of(&call.caller, &user, wanted).await?)
     }
 
     /// Takes away what a user demands beyond the policy.
@@ -177,12 +164,10 @@ impl Administration {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), Error> {
-        let _busy = self.core.busy();
-        let caller = administrator(bus, &header, &self.questions).await?;
-        Ok(self
-            .core
-            .engine()?
-            .clear_requirement_of(&caller, &user)
+        let call = self.call(bus, &header).await?;
+        Ok(call
+            .engine
+            .clear_requirement_of(&call.caller, &user)
             .await?)
     }
 
@@ -194,9 +179,8 @@ impl Administration {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<Vec<(i64, i64, String)>, Error> {
-        let _busy = self.core.busy();
-        administrator(bus, &header, &self.questions).await?;
-        Ok(self.core.engine()?.audit(query).await?)
+        let call = self.call(bus, &header).await?;
+        Ok(call.engine.audit(query).await?)
     }
 
     /// What the policy in force says of a login, and why; nothing is changed.
@@ -207,10 +191,8 @@ impl Administration {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<PolicyExplanation, Error> {
-        let _busy = self.core.busy();
-        let caller = administrator(bus, &header, &self.questions).await?;
-        let engine = self.core.engine()?;
-        Ok(engine.explain_policy(&caller, query).await?)
+        let call = self.call(bus, &header).await?;
+        Ok(call.engine.explain_policy(&call.caller, query).await?)
     }
 
     /// Reads the configuration again.

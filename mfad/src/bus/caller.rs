@@ -1,6 +1,6 @@
 //! Who calls: from the bus's own word about a sender, or from the kernel's about a peer. Never from an argument.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use zbus::{
     Connection as Bus, Variant,
@@ -10,7 +10,11 @@ use zbus::{
 };
 
 use super::{error::Error, share::Shares};
-use crate::session::{Caller, Connection};
+use crate::{
+    core::{Busy, Core},
+    engine::Engine,
+    session::{Caller, Connection},
+};
 
 /// polkit action for administrative acts by somebody who is not root.
 const ACTION: &str = "org.mfad.administer";
@@ -21,6 +25,30 @@ const ALLOW_USER_INTERACTION: u32 = 1;
 pub(super) const QUESTIONS: usize = 4;
 /// How long the person may take to answer polkit.
 const POLKIT_PATIENCE: Duration = Duration::from_mins(1);
+
+/// A call over the bus that is being served: the engine is reached by way of whoever was found to call. The daemon does not
+/// leave until it is dropped.
+pub(super) struct Call<'c> {
+    pub(super) engine: Arc<Engine>,
+    pub(super) caller: Caller,
+    _busy: Busy<'c>,
+}
+
+impl<'c> Call<'c> {
+    /// By the caller that `identify` finds, unless it refuses.
+    pub(super) async fn by(
+        core: &'c Core,
+        identify: impl Future<Output = Result<Caller, Error>>,
+    ) -> Result<Self, Error> {
+        let busy = core.busy();
+        let caller = identify.await?;
+        Ok(Self {
+            engine: core.engine()?,
+            caller,
+            _busy: busy,
+        })
+    }
+}
 
 /// The caller of a method that came over the system bus.
 pub async fn on_bus(bus: &Bus, header: &Header<'_>) -> Result<Caller, Error> {

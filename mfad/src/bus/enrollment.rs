@@ -7,7 +7,11 @@ use mfad_protocol::{
 };
 use zbus::{Connection, Fd, interface, message::Header};
 
-use super::{authentication::first, caller::on_bus, error::Error};
+use super::{
+    authentication::first,
+    caller::{Call, on_bus},
+    error::Error,
+};
 use crate::core::Core;
 
 /// The interface.
@@ -20,6 +24,11 @@ impl Enrollment {
     pub fn new(core: Arc<Core>) -> Self {
         Self { core }
     }
+
+    /// By whoever the bus says it is.
+    async fn call(&self, bus: &Connection, header: &Header<'_>) -> Result<Call<'_>, Error> {
+        Call::by(&self.core, on_bus(bus, header)).await
+    }
 }
 
 #[interface(name = "org.mfad.Mfad1.Enrollment")]
@@ -31,9 +40,8 @@ impl Enrollment {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<UserInfo, Error> {
-        let _busy = self.core.busy();
-        let caller = on_bus(bus, &header).await?;
-        Ok(self.core.engine()?.own_status(&caller).await?)
+        let call = self.call(bus, &header).await?;
+        Ok(call.engine.own_status(&call.caller).await?)
     }
 
     /// Offers a new factor.
@@ -46,12 +54,10 @@ impl Enrollment {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<EnrollmentOffer, Error> {
-        let _busy = self.core.busy();
-        let caller = on_bus(bus, &header).await?;
-        Ok(self
-            .core
-            .engine()?
-            .offer_own(&caller, &kind, options, &grant)
+        let call = self.call(bus, &header).await?;
+        Ok(call
+            .engine
+            .offer_own(&call.caller, &kind, options, &grant)
             .await?)
     }
 
@@ -64,13 +70,8 @@ impl Enrollment {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<CredentialInfo, Error> {
-        let _busy = self.core.busy();
-        let caller = on_bus(bus, &header).await?;
-        Ok(self
-            .core
-            .engine()?
-            .confirm_own(&caller, &offer, &code)
-            .await?)
+        let call = self.call(bus, &header).await?;
+        Ok(call.engine.confirm_own(&call.caller, &offer, &code).await?)
     }
 
     /// Keeps an offered SSH key once it has signed, through its owner's agent.
@@ -82,13 +83,11 @@ impl Enrollment {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<CredentialInfo, Error> {
-        let _busy = self.core.busy();
-        let caller = on_bus(bus, &header).await?;
+        let call = self.call(bus, &header).await?;
         let socket = first(&descriptors);
-        Ok(self
-            .core
-            .engine()?
-            .confirm_own_key(&caller, &offer, socket)
+        Ok(call
+            .engine
+            .confirm_own_key(&call.caller, &offer, socket)
             .await?)
     }
 
@@ -102,13 +101,11 @@ impl Enrollment {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(Step, Vec<CredentialInfo>), Error> {
-        let _busy = self.core.busy();
-        let caller = on_bus(bus, &header).await?;
+        let call = self.call(bus, &header).await?;
         let process = first(&descriptors);
-        Ok(self
-            .core
-            .engine()?
-            .confirm_own_security_key(&caller, &offer, answers, process)
+        Ok(call
+            .engine
+            .confirm_own_security_key(&call.caller, &offer, answers, process)
             .await?)
     }
 
@@ -119,9 +116,8 @@ impl Enrollment {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), Error> {
-        let _busy = self.core.busy();
-        let caller = on_bus(bus, &header).await?;
-        let engine = self.core.engine()?;
+        let call = self.call(bus, &header).await?;
+        let Call { engine, caller, .. } = &call;
         engine.offers.withdraw(&offer, caller.uid);
         if engine.makings.withdraw(&offer, caller.uid) {
             let _its_place = engine.offers.close(&offer);
@@ -137,12 +133,10 @@ impl Enrollment {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), Error> {
-        let _busy = self.core.busy();
-        let caller = on_bus(bus, &header).await?;
-        Ok(self
-            .core
-            .engine()?
-            .remove_own(&caller, &credential, &grant)
+        let call = self.call(bus, &header).await?;
+        Ok(call
+            .engine
+            .remove_own(&call.caller, &credential, &grant)
             .await?)
     }
 
@@ -154,12 +148,10 @@ impl Enrollment {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), Error> {
-        let _busy = self.core.busy();
-        let caller = on_bus(bus, &header).await?;
-        Ok(self
-            .core
-            .engine()?
-            .rename_own(&caller, &credential, &name)
+        let call = self.call(bus, &header).await?;
+        Ok(call
+            .engine
+            .rename_own(&call.caller, &credential, &name)
             .await?)
     }
 
@@ -170,9 +162,8 @@ impl Enrollment {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<Vec<DeviceInfo>, Error> {
-        let _busy = self.core.busy();
-        let caller = on_bus(bus, &header).await?;
-        Ok(self.core.engine()?.own_devices(&caller).await?)
+        let call = self.call(bus, &header).await?;
+        Ok(call.engine.own_devices(&call.caller).await?)
     }
 
     /// Forgets a remembered device, named by its id; all of them if that is empty.
@@ -183,10 +174,9 @@ impl Enrollment {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<u32, Error> {
-        let _busy = self.core.busy();
-        let caller = on_bus(bus, &header).await?;
+        let call = self.call(bus, &header).await?;
         let wanted = (!device.is_empty()).then_some(device.as_str());
-        Ok(self.core.engine()?.revoke_own(&caller, wanted).await?)
+        Ok(call.engine.revoke_own(&call.caller, wanted).await?)
     }
 
     /// Sets what the caller demands beyond the policy.
@@ -197,13 +187,8 @@ impl Enrollment {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), Error> {
-        let _busy = self.core.busy();
-        let caller = on_bus(bus, &header).await?;
-        Ok(self
-            .core
-            .engine()?
-            .require_own(&caller, &text, &grant)
-            .await?)
+        let call = self.call(bus, &header).await?;
+        Ok(call.engine.require_own(&call.caller, &text, &grant).await?)
     }
 
     /// Sets which kind of factor the caller is asked for first.
@@ -213,8 +198,7 @@ impl Enrollment {
         #[zbus(connection)] bus: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), Error> {
-        let _busy = self.core.busy();
-        let caller = on_bus(bus, &header).await?;
-        Ok(self.core.engine()?.prefer_own(&caller, &kind).await?)
+        let call = self.call(bus, &header).await?;
+        Ok(call.engine.prefer_own(&call.caller, &kind).await?)
     }
 }
