@@ -273,6 +273,7 @@ impl Candidate<'_> {
             verdict,
             remember,
             floor,
+            written: _,
         } = self.rule;
         RuleReport {
             name: name.clone(),

@@ -23,6 +23,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod blame;
 mod condition;
 mod decide;
 mod diagnostic;
@@ -34,7 +35,6 @@ mod fact;
 mod index;
 mod load;
 mod name;
-mod outline;
 mod own;
 pub mod preset;
 mod print;
@@ -52,12 +52,12 @@ mod weight;
 
 use index::Index;
 
+pub use blame::Blame;
 pub use decide::Decision;
 pub use diagnostic::{Diagnostic, Source};
 pub use expect::{Expectation, MAX_EXPECTATIONS, MAX_EXPECTATIONS_SOURCE, Trial};
 pub use explain::{ConditionReport, Effect, Explanation, Reasons, RuleReport, StepReport};
 pub use fact::{Fact, FactSet, FactSet as Needs};
-pub use outline::Outline;
 pub use own::{Additions, MAX_OWN_RULES, MAX_OWN_SOURCE};
 pub use remember::{Bind, Remember, Trust};
 pub use request::{

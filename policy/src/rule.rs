@@ -1,6 +1,6 @@
 //! One `[[rule]]`: when it applies and what it demands.
 
-use std::fmt;
+use std::{fmt, ops::Range};
 
 use crate::{
     Fact, FactSet, Request, Vocabulary,
@@ -22,6 +22,8 @@ pub(crate) struct Rule {
     pub(crate) name: String,
     /// Where it stands.
     pub(crate) place: Place,
+    /// Where its parts stand.
+    pub(crate) written: Written,
     /// When it applies.
     pub(crate) when: When,
     /// What it demands.
@@ -30,6 +32,13 @@ pub(crate) struct Rule {
     pub(crate) remember: Option<Remember>,
     /// It takes no part in "the first match decides", and holds on top of whatever does decide.
     pub(crate) floor: bool,
+}
+
+/// Where the parts of a rule stand, in bytes of its source.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) when: Range<usize>,
+    pub(crate) require: Range<usize>,
 }
 
 /// Where a rule stands.
@@ -65,14 +74,15 @@ impl Rule {
         let name = table
             .require("name", findings)
             .and_then(|value| name(value, "the rule's name", findings));
-        let when = table.take("when");
-        if when.is_none() {
+        let conditions = table.take("when");
+        if conditions.is_none() {
             // To leave `when` out would be to match every login: not by mistake.
             let message =
                 "a rule has no `when`; for a rule that applies to every login, write `when = {}`";
             findings.error(table.span(), message);
         }
-        let when = when.and_then(|value| When::read(value, &mut Reader::new(vocabulary, findings)));
+        let when =
+            conditions.and_then(|value| When::read(value, &mut Reader::new(vocabulary, findings)));
         let require = table.require("require", findings);
         let verdict = require.and_then(|value| Verdict::read(value, vocabulary, findings));
         let floor = match table.take("floor") {
@@ -99,6 +109,10 @@ impl Rule {
         Some(Self {
             name: name?,
             place,
+            written: Written {
+                when: conditions?.span(),
+                require: require?.span(),
+            },
             when: when?,
             verdict: verdict?,
             remember: remember?,

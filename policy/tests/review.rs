@@ -37,7 +37,7 @@ fn warned(rules: &[&str]) -> Vec<String> {
         .map(|warning| {
             let line = format!(
                 "{} {} {}",
-                warning.rule,
+                warning.blame.rule,
                 warning.concern.word(),
                 warning.unknown
             );
@@ -237,17 +237,55 @@ fn a_demand_that_no_factor_can_meet_is_told() {
 
 #[test]
 fn a_warning_is_a_sentence_with_the_place_of_both_rules() {
-    let found = review(
-        "[[rule]]\nname = 'all'\nwhen = {}\nrequire = 'any'\n\n[[rule]]\nname = 'b'\nwhen = { user = 'b' }\nrequire = 'none'\n",
-    );
+    let text = "[[rule]]\nname = 'all'\nwhen = {}\nrequire = 'any'\n\n[[rule]]\nname = 'b'\nwhen = { user = 'b' }\nrequire = 'none'\n";
+    let found = review(text);
     let [warning] = found.warnings.as_slice() else {
         panic!("{found:?}");
     };
-    assert_eq!(warning.place.to_string(), "p:6");
+    assert_eq!(warning.blame.place.to_string(), "p:6");
     assert_eq!(
         warning.to_string(),
         "it never decides: \"all\" (p:1) stands above it and matches every login that it matches"
     );
+}
+
+/// The line that each warning of a policy shows, and what is underlined in it.
+fn underlined(text: &str) -> Vec<String> {
+    let source = Source { name: "p", text };
+    let shown = |warning: &policy::Warning| {
+        let message = warning.concern.word().to_owned();
+        let at = warning.blame.diagnostic(&[source], message).unwrap();
+        format!("{at}\n{}", at.caret().unwrap())
+    };
+    review(text).warnings.iter().map(shown).collect()
+}
+
+#[test]
+fn a_warning_points_at_the_part_of_the_rule_that_it_is_about() {
+    for (text, shown) in [
+        (
+            "[[rule]]\nname = 'a'\nrequire = 'any'\nwhen = { uid = 0, not = { uid = 0 } }\n",
+            "p:4:8: never-matches\n4 | when = { uid = 0, not = { uid = 0 } }\n  |        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
+        ),
+        (
+            "[[rule]]\nname = 'a'\nrequire = 'none'\n[rule.when]\n",
+            "p:3:11: lets-everybody-in\n3 | require = 'none'\n  |           ^^^^^^",
+        ),
+        (
+            "[[rule]]\nname = 'a'\nwhen.country = 'NZ'\nrequire = 'deny'\n",
+            "p:4:11: denies-the-unknown\n4 | require = 'deny'\n  |           ^^^^^^",
+        ),
+        (
+            "[[rule]]\nname = 'a'\nrequire = 'any'\n[rule.when]\nuser = 'a'\nnot = { user = 'a' }\n",
+            "p:4:1: never-matches\n4 | [rule.when]\n  | ^^^^^^^^^^^",
+        ),
+        (
+            "[[rule]]\nname = 'a'\nwhen = {}\nrequire = { user-verified = true }\n",
+            "p:4:11: cannot-be-met\n4 | require = { user-verified = true }\n  |           ^^^^^^^^^^^^^^^^^^^^^^^^",
+        ),
+    ] {
+        assert_eq!(underlined(text), [shown]);
+    }
 }
 
 #[test]

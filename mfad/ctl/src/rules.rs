@@ -25,6 +25,16 @@ pub struct PolicyFile {
     pub text: String,
 }
 
+impl PolicyFile {
+    /// For whoever parses it.
+    fn source(&self) -> Source<'_> {
+        Source {
+            name: &self.name,
+            text: &self.text,
+        }
+    }
+}
+
 /// A mistake: where, what, and the line with a caret where there is one.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Mistake {
@@ -53,8 +63,8 @@ impl From<&Diagnostic> for Mistake {
 /// What a check found.
 #[derive(Debug)]
 pub struct Report {
-    /// Files that were read.
-    pub files: usize,
+    /// Files that could be read.
+    pub files: Vec<PolicyFile>,
     /// Rules in them, if there is no mistake.
     pub rules: usize,
     /// The policy that they make, if there is no mistake.
@@ -71,7 +81,7 @@ pub async fn check(console: &mut Console<'_>, what: &CheckArgs) -> Result<(), Fa
         examine(what.files.iter().map(|path| read(path, None)).collect())
     };
     let cautions = match &report.policy {
-        Some(policy) => review::of(policy, console).await,
+        Some(policy) => review::of(policy, &report.files, console).await,
         None => Cautions::default(),
     };
     let mut comparison = None;
@@ -92,7 +102,7 @@ pub async fn check(console: &mut Console<'_>, what: &CheckArgs) -> Result<(), Fa
     let warnings: Vec<Value> = cautions.found.iter().map(review::Caution::json).collect();
     let value = json!({
         "ok": !failed,
-        "files": report.files,
+        "files": report.files.len(),
         "rules": report.rules,
         "errors": errors,
         "warnings": warnings,
@@ -242,21 +252,6 @@ pub fn unsafe_writer(facts: &fs::Metadata, owner: u32) -> Option<String> {
 }
 
 fn examine(files: Vec<Result<PolicyFile, Mistake>>) -> Report {
-    let readable = files.iter().filter(|file| file.is_ok()).count();
-    let (policy, mistakes) = match load(files) {
-        Ok(policy) => (Some(policy), Vec::new()),
-        Err(mistakes) => (None, mistakes),
-    };
-    Report {
-        files: readable,
-        rules: policy.as_ref().map_or(0, Policy::rules),
-        policy,
-        mistakes,
-    }
-}
-
-/// The policy that these files make; or every mistake in them.
-pub fn load(files: Vec<Result<PolicyFile, Mistake>>) -> Result<Policy, Vec<Mistake>> {
     let mut mistakes = Vec::new();
     let mut readable = Vec::new();
     for file in files {
@@ -265,20 +260,27 @@ pub fn load(files: Vec<Result<PolicyFile, Mistake>>) -> Result<Policy, Vec<Mista
             Err(mistake) => mistakes.push(mistake),
         }
     }
-    let sources: Vec<Source<'_>> = readable
-        .iter()
-        .map(|file| Source {
-            name: &file.name,
-            text: &file.text,
-        })
-        .collect();
-    let parsed = Policy::parse(&sources, &vocabulary());
+    let parsed = Policy::parse(&sources(&readable), &vocabulary());
     let found = parsed.as_ref().err().map_or(&[][..], Vec::as_slice);
     mistakes.extend(found.iter().map(Mistake::from));
-    match parsed {
-        Ok(policy) if mistakes.is_empty() => Ok(policy),
-        Ok(_) | Err(_) => Err(mistakes),
+    let policy = parsed.ok().filter(|_| mistakes.is_empty());
+    Report {
+        files: readable,
+        rules: policy.as_ref().map_or(0, Policy::rules),
+        policy,
+        mistakes,
     }
+}
+
+/// What a policy is parsed from.
+pub fn sources(files: &[PolicyFile]) -> Vec<Source<'_>> {
+    files.iter().map(PolicyFile::source).collect()
+}
+
+/// The policy that these files make; or every mistake in them.
+pub fn load(files: Vec<Result<PolicyFile, Mistake>>) -> Result<Policy, Vec<Mistake>> {
+    let report = examine(files);
+    report.policy.ok_or(report.mistakes)
 }
 
 /// The words that a policy may use.
@@ -298,7 +300,7 @@ fn text(report: &Report, warnings: usize) -> String {
             0 => String::new(),
             many => format!(" Warnings: {many}."),
         };
-        return match report.files {
+        return match report.files.len() {
             0 => format!(
                 "There is no policy file: any enrolled factor is required, and whoever has none is refused.{warnings}\n"
             ),
@@ -325,14 +327,17 @@ pub fn listed(mistakes: &[Mistake]) -> String {
         text.push_str(&mistake.line);
         text.push('\n');
         if let Some(caret) = &mistake.caret {
-            for line in caret.lines() {
-                text.push_str("    ");
-                text.push_str(line);
-                text.push('\n');
-            }
+            draw(caret, &mut text);
         }
     }
     text
+}
+
+/// Adds a line and its caret, below the message that they belong to.
+pub fn draw(caret: &str, text: &mut String) {
+    for line in caret.lines() {
+        let _ = writeln!(text, "    {line}");
+    }
 }
 
 #[cfg(test)]

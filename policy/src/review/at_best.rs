@@ -1,7 +1,8 @@
 //! What may at best be asked of somebody, wherever they come from and whenever: to tell whom a policy locks out for certain.
 
 use crate::{
-    Additions, Policy, Request, Truth, Verdict, requirement::Requirement, rule::Rule, truth::Sense,
+    Additions, Blame, Policy, Request, Truth, Verdict, requirement::Requirement, rule::Rule,
+    truth::Sense,
 };
 
 /// One of the things that may be asked.
@@ -9,8 +10,8 @@ use crate::{
 pub struct Prospect {
     /// What it is; a demand that no factor can meet is a refusal.
     pub verdict: Verdict,
-    /// The rule that says so; `None` where no rule decides.
-    pub rule: Option<String>,
+    /// The rule that says so, of the policy or of the user's own; `None` where no rule decides.
+    pub blame: Option<Blame>,
 }
 
 impl Policy {
@@ -52,8 +53,8 @@ impl Policy {
             }
             let verdict = verdict.settled(&self.factors);
             if prospects.iter().all(|known| known.verdict != verdict) {
-                let rule = decided.map(|rule| rule.name.clone());
-                prospects.push(Prospect { verdict, rule });
+                let blame = decided.map(Blame::require);
+                prospects.push(Prospect { verdict, blame });
             }
         }
         prospects

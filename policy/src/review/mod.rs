@@ -6,7 +6,7 @@ mod prover;
 
 use std::fmt;
 
-use crate::{Fact, FactSet, Place, Policy, Verdict, rule::Rule};
+use crate::{Blame, Fact, FactSet, Policy, Verdict, rule::Rule};
 
 pub use at_best::Prospect;
 pub(crate) use prover::Prover;
@@ -50,6 +50,16 @@ impl Concern {
             Self::CannotBeMet => "cannot-be-met",
         }
     }
+
+    /// The part of a rule that it is about.
+    fn blame(self, rule: &Rule) -> Blame {
+        match self {
+            Self::NeverMatches | Self::Shadowed => Blame::when(rule),
+            Self::LetsEverybodyIn | Self::DeniesTheUnknown | Self::CannotBeMet => {
+                Blame::require(rule)
+            }
+        }
+    }
 }
 
 /// Something that is legal and probably not meant. Displayed as a sentence.
@@ -57,10 +67,8 @@ impl Concern {
 pub struct Warning {
     /// What it is.
     pub concern: Concern,
-    /// The rule.
-    pub rule: String,
-    /// Where the rule stands.
-    pub place: Place,
+    /// What to look at: the rule's `when` or its `require`.
+    pub blame: Blame,
     /// While one of these facts is not known, the rule may count after all (of [`Concern::NeverMatches`] and
     /// [`Concern::Shadowed`]), or is what refuses ([`Concern::DeniesTheUnknown`]).
     pub unknown: FactSet,
@@ -166,8 +174,7 @@ impl Rule {
     ) -> Warning {
         let mut warning = Warning {
             concern,
-            rule: self.name.clone(),
-            place: self.place.clone(),
+            blame: concern.blame(self),
             unknown,
             text: String::new(),
         };

@@ -58,7 +58,7 @@ fn said_to_be_idle(policy: &Policy) -> Vec<(String, bool)> {
     let warnings = policy.review().warnings.into_iter();
     warnings
         .filter(|warning| idle.contains(&warning.concern))
-        .map(|warning| (warning.rule, warning.unknown.is_empty()))
+        .map(|warning| (warning.blame.rule, warning.unknown.is_empty()))
         .collect()
 }
 

@@ -122,7 +122,7 @@ fn policy(console: &Console<'_>) -> Finding {
     match report.mistakes.as_slice() {
         [] => Finding::ok(
             "policy",
-            format!("files: {}, rules: {}", report.files, report.rules),
+            format!("files: {}, rules: {}", report.files.len(), report.rules),
         ),
         [first, ..] => Finding::fail(
             "policy",

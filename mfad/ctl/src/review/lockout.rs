@@ -7,8 +7,8 @@ use std::ffi::CString;
 use mfad_protocol::UserInfo;
 use nix::unistd::{Group, User, getgrouplist};
 use policy::{
-    Additions, Known, Policy, Prospect, Request, Source, SuSubject, Unenrolled, UnenrolledAction,
-    Verdict,
+    Additions, Blame, Known, Policy, Prospect, Request, Source, SuSubject, Unenrolled,
+    UnenrolledAction, Verdict,
 };
 
 use super::{Caution, Cautions};
@@ -36,7 +36,12 @@ struct Administrator {
 }
 
 /// Adds a warning for each service at which no administrator can get in.
-pub(super) async fn look(policy: &Policy, console: &Console<'_>, cautions: &mut Cautions) {
+pub(super) async fn look(
+    policy: &Policy,
+    sources: &[Source<'_>],
+    console: &Console<'_>,
+    cautions: &mut Cautions,
+) {
     let people = match administrators(console).await {
         Ok(people) => people,
         Err(failure) => {
@@ -51,7 +56,7 @@ pub(super) async fn look(policy: &Policy, console: &Console<'_>, cautions: &mut 
     let found = SERVICES.into_iter();
     cautions
         .found
-        .extend(found.filter_map(|service| locked_out(policy, &people, service, now)));
+        .extend(found.filter_map(|service| locked_out(policy, sources, &people, service, now)));
 }
 
 async fn administrators(console: &Console<'_>) -> Result<Vec<Administrator>, Failure> {
@@ -80,7 +85,7 @@ impl Administrator {
             .and_then(|info| info.requirement.clone())
             .unwrap_or_default();
         let source = Source {
-            name: "additions",
+            name: "(the user's own)",
             text: &text,
         };
         Self {
@@ -136,6 +141,7 @@ fn groups(user: &User) -> Vec<String> {
 
 fn locked_out(
     policy: &Policy,
+    sources: &[Source<'_>],
     people: &[Administrator],
     service: &'static str,
     now: i64,
@@ -164,15 +170,18 @@ fn locked_out(
     if left_out > 0 {
         each.push(format!("{left_out} more"));
     }
+    let what = format!(
+        "no administrator can get in at {service}: {}",
+        each.join("; ")
+    );
+    let kind = "locks-out-administrators";
+    // Of several rules that stand against several administrators, the first is shown; all of them are named.
+    let mut blamed = obstacles
+        .iter()
+        .filter_map(|(_, obstacle)| obstacle.as_ref()?.blame.as_ref());
     Some(Caution {
-        kind: "locks-out-administrators",
-        place: None,
-        rule: None,
         service: Some(service),
-        what: format!(
-            "no administrator can get in at {service}: {}",
-            each.join("; ")
-        ),
+        ..Caution::new(kind, what, blamed.next(), sources)
     })
 }
 
@@ -185,10 +194,9 @@ fn describe(person: &Administrator, obstacle: Option<&Prospect>) -> String {
     let has = format!("{} has {kinds}", render::shown(&person.name));
     match obstacle {
         None => format!("{has}, and demands beyond the policy what this version cannot read"),
-        Some(Prospect { verdict, rule }) => {
-            let by = rule
-                .as_ref()
-                .map_or_else(String::new, |rule| format!(" (rule “{rule}”)"));
+        Some(Prospect { verdict, blame }) => {
+            let by = |blame: &Blame| format!(" (rule “{}”)", blame.rule);
+            let by = blame.as_ref().map_or_else(String::new, by);
             format!("{has}, and is asked for {verdict}{by}")
         }
     }
@@ -215,7 +223,8 @@ mod tests {
         };
         let policy = Policy::parse(&[source], &rules::vocabulary()).unwrap();
         let found = SERVICES.into_iter();
-        let found = found.filter_map(|service| locked_out(&policy, people, service, 100));
+        let found =
+            found.filter_map(|service| locked_out(&policy, &[source], people, service, 100));
         found.map(|caution| caution.what).collect()
     }
 

@@ -5,45 +5,63 @@ mod lockout;
 
 use std::fmt::Write as _;
 
-use policy::{Place, Policy, Warning};
+use policy::{Blame, Diagnostic, Policy, Source, Warning};
 use serde_json::{Value, json};
 
 use crate::command::Console;
+use crate::rules::{self, PolicyFile};
 
 /// Something to think about.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Caution {
     /// What kind, for scripts.
     kind: &'static str,
-    place: Option<Place>,
+    /// The rule that is to blame.
     rule: Option<String>,
     service: Option<&'static str>,
     what: String,
+    /// The same at its place, where a rule is to blame.
+    at: Option<Diagnostic>,
 }
 
 impl Caution {
+    /// About this part of a rule, if one of these sources has it.
+    fn new(
+        kind: &'static str,
+        what: String,
+        blame: Option<&Blame>,
+        sources: &[Source<'_>],
+    ) -> Self {
+        let at = blame.and_then(|blame| {
+            let message = format!("warning: rule “{}”: {what}.", blame.rule);
+            blame.diagnostic(sources, message)
+        });
+        let rule = blame.filter(|_| at.is_some());
+        Self {
+            kind,
+            rule: rule.map(|blame| blame.rule.clone()),
+            service: None,
+            what,
+            at,
+        }
+    }
+
+    fn of(warning: &Warning, sources: &[Source<'_>]) -> Self {
+        let (kind, what) = (warning.concern.word(), warning.to_string());
+        Self::new(kind, what, Some(&warning.blame), sources)
+    }
+
     /// For scripts.
     pub fn json(&self) -> Value {
         json!({
             "kind": self.kind,
-            "file": self.place.as_ref().map(|place| place.file.to_string()),
-            "line": self.place.as_ref().map(|place| place.line),
+            "file": self.at.as_ref().map(|at| &at.file),
+            "line": self.at.as_ref().map(|at| at.line),
+            "column": self.at.as_ref().map(|at| at.column),
             "rule": self.rule,
             "service": self.service,
             "message": self.what,
         })
-    }
-}
-
-impl From<&Warning> for Caution {
-    fn from(warning: &Warning) -> Self {
-        Self {
-            kind: warning.concern.word(),
-            place: Some(warning.place.clone()),
-            rule: Some(warning.rule.clone()),
-            service: None,
-            what: warning.to_string(),
-        }
     }
 }
 
@@ -56,11 +74,15 @@ pub struct Cautions {
     pub omitted: Vec<String>,
 }
 
-/// Looks a policy over, with what the daemon knows of this machine's administrators.
-pub async fn of(policy: &Policy, console: &Console<'_>) -> Cautions {
+/// Looks the policy of these files over, with what the daemon knows of this machine's administrators.
+pub async fn of(policy: &Policy, files: &[PolicyFile], console: &Console<'_>) -> Cautions {
+    let sources = rules::sources(files);
     let review = policy.review();
+    let warnings = review.warnings.iter();
     let mut cautions = Cautions {
-        found: review.warnings.iter().map(Caution::from).collect(),
+        found: warnings
+            .map(|warning| Caution::of(warning, &sources))
+            .collect(),
         omitted: Vec::new(),
     };
     if !review.complete {
@@ -68,22 +90,21 @@ pub async fn of(policy: &Policy, console: &Console<'_>) -> Cautions {
                     whether they can match.";
         cautions.omitted.push(what.to_owned());
     }
-    lockout::look(policy, console, &mut cautions).await;
+    lockout::look(policy, &sources, console, &mut cautions).await;
     cautions
 }
 
-/// A paragraph for each.
+/// A line for each, and the rule's with a caret.
 pub fn text(cautions: &Cautions) -> String {
     let mut text = String::new();
     for caution in &cautions.found {
-        if let Some(place) = &caution.place {
-            let _ = write!(text, "{place}: ");
+        let _ = match &caution.at {
+            Some(at) => writeln!(text, "{at}"),
+            None => writeln!(text, "warning: {}.", caution.what),
+        };
+        if let Some(caret) = caution.at.as_ref().and_then(Diagnostic::caret) {
+            rules::draw(&caret, &mut text);
         }
-        text.push_str("warning: ");
-        if let Some(rule) = &caution.rule {
-            let _ = write!(text, "rule “{rule}”: ");
-        }
-        let _ = writeln!(text, "{}.", caution.what);
     }
     for what in &cautions.omitted {
         let _ = writeln!(text, "{what}");

@@ -222,12 +222,16 @@ fn what_is_probably_not_meant_is_a_warning_and_with_strict_a_failure() {
     let shown = outcome.out.replace(file, "p.toml");
     assert!(
         shown.starts_with(
-            "p.toml:6: warning: rule “b”: it never decides: \"all\" (p.toml:1) stands above it"
+            "p.toml:8:8: warning: rule “b”: it never decides: \"all\" (p.toml:1) stands above it"
         ),
         "{shown}"
     );
     assert!(
-        shown.contains("no administrator can get in at su: root has totp, backup-codes, and is asked for { any = [\"hotp\"]"),
+        shown.contains("    8 | when = { user = \"b\" }\n      |        ^^^^^^^^^^^^^^\n"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("p.toml:4:11: warning: rule “all”: no administrator can get in at su: root has totp, backup-codes, and is asked for { any = [\"hotp\"]"),
         "{shown}"
     );
     let strict = ["policy", "check", "--strict", "--json", file];
@@ -235,8 +239,17 @@ fn what_is_probably_not_meant_is_a_warning_and_with_strict_a_failure() {
     assert_eq!(outcome.code, 1, "{outcome:?}");
     let report = &outcome.json()[0];
     assert_eq!(report["ok"], false);
-    assert_eq!(report["warnings"][0]["kind"], "shadowed");
-    assert_eq!(report["warnings"][0]["line"], 6);
+    let shadowed = &report["warnings"][0];
+    assert_eq!(shadowed["kind"], "shadowed");
+    assert_eq!(
+        (&shadowed["line"], &shadowed["column"]),
+        (&8.into(), &8.into())
+    );
+    let lockout = &report["warnings"][1];
+    assert_eq!(
+        (&lockout["rule"], &lockout["line"]),
+        (&"all".into(), &4.into())
+    );
 
     daemon.state.lock().unwrap().deny_administration = true;
     let outcome = run(&mut mfactl(&socket, &["policy", "check", file]), "");
