@@ -4,7 +4,7 @@
 //! comes twice in autumn is in the window both times, one that is skipped in spring never comes. A window across
 //! midnight belongs to the day on which it begins.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 
@@ -54,17 +54,14 @@ struct Days(u8);
 fn read(value: Value<'_>, reader: &mut Reader<'_, '_>) -> Option<Box<dyn Condition>> {
     let strings = value.strings(reader.findings)?;
     let count = strings.len();
-    let mut windows: Vec<Window> = Vec::with_capacity(count);
-    let mut texts: Vec<String> = Vec::with_capacity(count);
+    let mut seen = HashSet::with_capacity(count);
+    let mut windows = Vec::with_capacity(count);
     for (text, span) in strings {
         match window(text, reader.vocabulary.zone) {
-            Ok(window) if texts.contains(&window.to_string()) => {
+            Ok(window) if seen.insert(window.to_string()) => windows.push(window),
+            Ok(_) => {
                 let message = format!("{} is listed twice", quoted(text));
                 reader.findings.error(span, message);
-            }
-            Ok(window) => {
-                texts.push(window.to_string());
-                windows.push(window);
             }
             Err(fault) => reader.findings.error(span, fault),
         }

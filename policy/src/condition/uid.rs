@@ -1,6 +1,6 @@
 //! `uid`: the account's number, or a range of numbers.
 
-use std::{borrow::Cow, fmt, net::Ipv4Addr, ops::Range};
+use std::{borrow::Cow, collections::HashSet, fmt, net::Ipv4Addr, ops::Range};
 
 use ipnet::{IpNet, Ipv4Subnets};
 
@@ -35,7 +35,7 @@ const GREATEST: u32 = u32::MAX - 1;
 struct Uid(Vec<Numbers>);
 
 /// First and last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Numbers(u32, u32);
 
 fn read(value: Value<'_>, reader: &mut Reader<'_, '_>) -> Option<Box<dyn Condition>> {
@@ -50,11 +50,11 @@ fn read(value: Value<'_>, reader: &mut Reader<'_, '_>) -> Option<Box<dyn Conditi
         );
         return None;
     }
-    let count = values.len();
-    let mut ranges: Vec<Numbers> = Vec::with_capacity(count);
+    let mut seen = HashSet::with_capacity(values.len());
+    let mut ranges = Vec::with_capacity(values.len());
     for value in values {
         let numbers = one(value, reader)?;
-        if ranges.contains(&numbers) {
+        if !seen.insert(numbers) {
             value.error(
                 reader.findings,
                 format!("{} is listed twice", quoted(&numbers.to_string())),
