@@ -106,14 +106,15 @@ impl Helper {
 }
 
 async fn send(stream: &UnixStream, request: &Request) -> io::Result<()> {
-    // It may hold a PIN.
-    let text = Zeroizing::new(serde_json::to_vec(request)?);
-    let length = u32::try_from(text.len())
-        .ok()
-        .filter(|_| text.len() <= FRAME)
-        .ok_or_else(|| io::Error::other("too much to ask at once"))?;
-    write(stream, &length.to_be_bytes()).await?;
-    write(stream, &text).await
+    // It may hold a PIN: wiped, and as long as it may get at once, since what grows leaves copies.
+    let mut text = Zeroizing::new(vec![0; FRAME]);
+    let mut place = io::Cursor::new(text.as_mut_slice());
+    serde_json::to_writer(&mut place, request)?;
+    let length = place.position();
+    let announced = u32::try_from(length).map_err(io::Error::other)?;
+    let length = usize::try_from(length).map_err(io::Error::other)?;
+    write(stream, &announced.to_be_bytes()).await?;
+    write(stream, &text[..length]).await
 }
 
 async fn receive(stream: &UnixStream) -> io::Result<Event> {

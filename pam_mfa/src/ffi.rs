@@ -1,5 +1,5 @@
-//! Owns every `unsafe` block of the module: the libpam calls that `pam-bindings` lacks, `pidfd_open(2)`, and taking
-//! bytes for a D-Bus message. It must decide nothing.
+//! Owns every `unsafe` block of the module: the libpam calls that `pam-bindings` lacks, and `pidfd_open(2)`. It must decide
+//! nothing.
 
 use std::{
     ffi::{CStr, CString, c_char, c_int},
@@ -9,13 +9,6 @@ use std::{
 use pam::{
     constants::PamResultCode,
     module::{PamHandle, PamResult},
-};
-use zbus::{
-    Message,
-    wire::{
-        Endian,
-        serialized::{Context, Data},
-    },
 };
 
 use crate::transaction::Transaction;
@@ -70,16 +63,4 @@ pub(crate) fn own_pidfd() -> Option<OwnedFd> {
     let fd = RawFd::try_from(fd).ok().filter(|fd| *fd >= 0)?;
     // SAFETY: the kernel has just opened it (close-on-exec) for us, and nobody else knows of it.
     Some(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-/// The message in `bytes`, which hold no descriptor; an error if it is none.
-pub(crate) fn message(bytes: Vec<u8>) -> zbus::Result<Message> {
-    let endian = match bytes.first() {
-        Some(b'B') => Endian::Big,
-        _ => Endian::Little,
-    };
-    let data = Data::new(bytes, Context::new(endian, 0));
-    // SAFETY: it touches no memory but what it is given, and checks the message as zbus checks whatever it reads from a
-    // socket by itself.
-    unsafe { Message::from_bytes(data) }
 }

@@ -19,6 +19,14 @@ mod socket;
 mod transaction;
 mod transport;
 
+/// A heap that tells what is left in it, for the tests.
+#[cfg(test)]
+#[path = "../../mfad/protocol/tests/heap/mod.rs"]
+mod heap;
+#[cfg(test)]
+#[global_allocator]
+static HEAP: heap::Heap = heap::Heap;
+
 use std::{
     ffi::CStr,
     panic::{AssertUnwindSafe, catch_unwind},

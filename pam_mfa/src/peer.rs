@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use mfad_protocol::{limits, names, printable};
+use mfad_protocol::{
+    limits, names, printable,
+    wire::{FIXED_HEADER, Incoming, Outgoing, extent},
+};
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, poll},
@@ -22,16 +25,13 @@ use zbus::{
     message::{Builder, Flags, Type},
     wire::DynamicType,
 };
+use zeroize::Zeroizing;
 
 use crate::{
-    ffi,
     patience::Patience,
     runtime::poll_timeout,
     transport::{Failure, malformed},
 };
-
-/// A D-Bus header up to and with the length of its fields.
-const PREFIX: usize = 16;
 
 /// A connection to the daemon without a bus in between, whose other end was checked.
 #[derive(Debug)]
@@ -48,21 +48,22 @@ impl Peer {
         member: &str,
         body: &B,
         patience: &mut Patience,
-    ) -> Result<Message, Failure> {
-        let call = to_daemon(member).build(body).map_err(|e| malformed(&e))?;
+    ) -> Result<Incoming, Failure> {
+        let call = Outgoing::call(to_daemon(member), body).map_err(|e| malformed(&e))?;
         self.send_all(&call, patience).map_err(broken)?;
-        let serial = call.primary_header().serial_num();
+        let serial = call.serial();
+        // It may hold a code, and is not needed any more.
+        drop(call);
         loop {
             let bytes = self.receive(patience).map_err(broken)?;
-            let answer = ffi::message(bytes).map_err(|e| malformed(&e))?;
+            let answer = Incoming::read(bytes, Vec::new()).map_err(|e| malformed(&e))?;
             // Whatever else a daemon may send one day is not the answer.
             let is_ours = answer.header().reply_serial() == Some(serial);
             match answer.message_type() {
                 Type::MethodReturn if is_ours => return Ok(answer),
                 // An answer, if not a step: nobody may turn a refusal into "unreachable".
                 Type::Error if is_ours => {
-                    let error = zbus::Error::from(answer).to_string();
-                    return Err(Failure::Refused(printable(&error)));
+                    return Err(Failure::Refused(refusal(&answer)));
                 }
                 _ => {}
             }
@@ -76,21 +77,23 @@ impl Peer {
     /// Without a reply there is nothing to wait for but room in the socket, and none is no reason to wait.
     pub(crate) fn send<B: Serialize + DynamicType>(&self, member: &str, body: &B) {
         let call = to_daemon(member).with_flags(Flags::NO_REPLY_EXPECTED);
-        if let Ok(call) = call.build(body) {
+        if let Ok(call) = Outgoing::call(call, body) {
             let _best_effort = self.send_all(&call, &mut Patience::of(Duration::ZERO));
         }
     }
 
-    fn send_all(&self, message: &Message, patience: &mut Patience) -> io::Result<()> {
-        let data = message.data();
-        let raw: Vec<_> = data.fds().iter().map(AsRawFd::as_raw_fd).collect();
+    fn send_all(&self, message: &Outgoing, patience: &mut Patience) -> io::Result<()> {
+        let [head, body] = message.parts();
+        let descriptors = message.descriptors().iter();
+        let raw: Vec<_> = descriptors.map(AsRawFd::as_raw_fd).collect();
         let mut sent = 0;
-        while sent < data.len() {
+        while sent < head.len() + body.len() {
             // The descriptors go with the first byte.
             let rights = [ControlMessage::ScmRights(&raw)];
             let with_rights = sent == 0 && !raw.is_empty();
             let control = if with_rights { &rights[..] } else { &[][..] };
-            let rest = [IoSlice::new(&data.bytes()[sent..])];
+            let of_head = sent.min(head.len());
+            let rest = [&head[of_head..], &body[sent - of_head..]].map(IoSlice::new);
             // Without a signal: SIGPIPE would be the host's.
             let flags = MsgFlags::MSG_NOSIGNAL;
             match sendmsg::<UnixAddr>(self.0.as_raw_fd(), &rest, control, flags, None) {
@@ -104,12 +107,12 @@ impl Peer {
     }
 
     /// The next message. No control message is taken: the kernel drops descriptors sent along.
-    fn receive(&self, patience: &mut Patience) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; PREFIX];
-        self.fill(&mut bytes, patience)?;
-        let length = message_length(&bytes)?;
-        bytes.resize(length, 0);
-        self.fill(&mut bytes[PREFIX..], patience)?;
+    fn receive(&self, patience: &mut Patience) -> io::Result<Zeroizing<Vec<u8>>> {
+        let mut fixed = [0; FIXED_HEADER];
+        self.fill(&mut fixed, patience)?;
+        let mut bytes = Zeroizing::new(vec![0; message_length(&fixed)?]);
+        bytes[..FIXED_HEADER].copy_from_slice(&fixed);
+        self.fill(&mut bytes[FIXED_HEADER..], patience)?;
         Ok(bytes)
     }
 
@@ -158,30 +161,21 @@ fn broken(error: io::Error) -> Failure {
     }
 }
 
-/// Length of the message whose first bytes are given (D-Bus specification, "Message Format").
-fn message_length(prefix: &[u8]) -> io::Result<usize> {
-    let invalid = || io::Error::from(io::ErrorKind::InvalidData);
-    let word = |at: usize| -> io::Result<usize> {
-        let bytes: [u8; 4] = prefix
-            .get(at..at + 4)
-            .and_then(|bytes| bytes.try_into().ok())
-            .ok_or_else(invalid)?;
-        let word = match prefix[0] {
-            b'l' => u32::from_le_bytes(bytes),
-            b'B' => u32::from_be_bytes(bytes),
-            _ => return Err(invalid()),
-        };
-        usize::try_from(word).map_err(|_| invalid())
-    };
-    let (body, fields) = (word(4)?, word(12)?);
-    if body > limits::WIRE_MESSAGE || fields > limits::WIRE_MESSAGE {
-        return Err(invalid());
-    }
-    let length = (PREFIX + fields).next_multiple_of(8) + body;
-    if length > limits::WIRE_MESSAGE {
-        return Err(invalid());
-    }
-    Ok(length)
+/// Length of the message whose first bytes are given.
+fn message_length(fixed: &[u8]) -> io::Result<usize> {
+    extent(fixed)
+        .map(|(_, end)| end)
+        .filter(|end| *end <= limits::WIRE_MESSAGE)
+        .ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// What an answer that is an error says.
+fn refusal(answer: &Incoming) -> String {
+    let header = answer.header();
+    let name = header.error_name().map_or("an error", |name| name.as_str());
+    let body = answer.body();
+    let text: &str = body.deserialize().unwrap_or("no details");
+    printable(&format!("{name}: {text}"))
 }
 
 #[cfg(test)]

@@ -4,7 +4,11 @@
 use std::{fmt, os::fd::OwnedFd};
 
 use mfad_protocol::{Context, Step, names, printable};
-use zbus::{Fd, Message, export::serde::Serialize, wire::DynamicType};
+use zbus::{
+    Fd,
+    export::serde::Serialize,
+    wire::{DynamicDeserialize, DynamicType},
+};
 use zeroize::Zeroizing;
 
 use crate::{bus::Bus, ffi, log::Log, patience::Patience, peer::Peer, socket};
@@ -92,9 +96,8 @@ impl<'a> Daemon<'a> {
         let link = Link::reach(route, patience)?;
         let pidfd = ffi::own_pidfd();
         let descriptors: Vec<Fd<'_>> = pidfd.iter().map(Fd::from).collect();
-        let reply = link.call("Begin", &(context, descriptors), patience)?;
         let (session, step): (String, Step) =
-            reply.body().deserialize().map_err(|e| malformed(&e))?;
+            link.call("Begin", &(context, descriptors), patience)?;
         if session.len() > MAX_SESSION {
             return Err(Failure::Malformed("session name too long".into()));
         }
@@ -142,8 +145,7 @@ impl Transport for Daemon<'_> {
         let answers: Vec<&[u8]> = answers.iter().map(|answer| answer.as_slice()).collect();
         let descriptors: Vec<Fd<'_>> = descriptor.iter().map(Fd::from).collect();
         let body = (session, answers, descriptors);
-        let reply = link.call("Respond", &body, patience)?;
-        reply.body().deserialize().map_err(|e| malformed(&e))
+        link.call("Respond", &body, patience)
     }
 
     fn cancel(&mut self, session: &str) {
@@ -181,16 +183,16 @@ impl Link {
         }
     }
 
-    fn call<B: Serialize + DynamicType>(
-        &self,
-        member: &str,
-        body: &B,
-        patience: &mut Patience,
-    ) -> Result<Message, Failure> {
+    fn call<B, A>(&self, member: &str, body: &B, patience: &mut Patience) -> Result<A, Failure>
+    where
+        B: Serialize + DynamicType,
+        A: for<'d> DynamicDeserialize<'d>,
+    {
         match self {
-            Self::Peer(peer) => peer.call(member, body, patience),
-            Self::Bus(bus) => bus.call(member, body, patience),
+            Self::Peer(peer) => peer.call(member, body, patience)?.body().deserialize(),
+            Self::Bus(bus) => bus.call(member, body, patience)?.body().deserialize(),
         }
+        .map_err(|e| malformed(&e))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The words that `pam_mfa.so`, `mfad` and `mfactl` exchange over D-Bus: names, limits, and the shape of each message.
 //!
-//! It holds no logic and no I/O, so that the module stays small. What travels as `a{sv}` may gain keys within
+//! It holds no logic but how a message is laid out (`wire`), and no I/O, so that the module stays small. What travels as `a{sv}` may gain keys within
 //! one protocol number; a key that changes its meaning needs a new number.
 
 mod agent;
@@ -11,6 +11,8 @@ pub mod fido;
 mod management;
 pub mod names;
 mod text;
+#[cfg(feature = "wire")]
+pub mod wire;
 
 pub use agent::AgentTrouble;
 pub use dialogue::{Context, Hook, Message, PendingReference, State, Step, Style};

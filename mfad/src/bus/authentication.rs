@@ -7,6 +7,7 @@ use std::{
 
 use mfad_protocol::{Context, State, Step};
 use zbus::{Fd, interface, message::Header};
+use zeroize::Zeroizing;
 
 use super::{caller, error::Error};
 use crate::{core::Core, session::Caller};
@@ -46,7 +47,7 @@ pub(super) async fn respond(
     core: &Core,
     caller: &Caller,
     session: &str,
-    answers: Vec<Vec<u8>>,
+    answers: Zeroizing<Vec<Vec<u8>>>,
     descriptor: Option<OwnedFd>,
 ) -> Step {
     let _busy = core.busy();
@@ -105,6 +106,7 @@ impl Authentication {
         #[zbus(connection)] bus: &zbus::Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<Step, Error> {
+        let answers = Zeroizing::new(answers);
         let descriptor = first(&descriptors);
         let _busy = self.0.busy();
         let caller = caller::on_bus(bus, &header).await?;

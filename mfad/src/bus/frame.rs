@@ -5,11 +5,11 @@ use std::{
     os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
 };
 
+pub(super) use mfad_protocol::wire::FIXED_HEADER;
+use mfad_protocol::wire::extent;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use tokio::{io::Interest, net::UnixStream};
 
-/// Length of the fixed part of a D-Bus header: enough to know how long the message is.
-pub(super) const FIXED_HEADER: usize = 16;
 /// Most descriptors taken from one message: a pidfd, and later an agent's socket.
 pub(super) const DESCRIPTORS: usize = 4;
 
@@ -19,21 +19,9 @@ pub(super) const DESCRIPTORS: usize = 4;
 const CONTROL: usize =
     unsafe { libc::CMSG_SPACE((DESCRIPTORS * size_of::<RawFd>()) as u32) } as usize;
 
-/// The length of the message that a fixed header opens (D-Bus specification, "Message Format").
+/// The length of the message that a fixed header opens.
 pub(super) fn announced(fixed: &[u8]) -> Option<usize> {
-    let word = |at: usize| -> Option<usize> {
-        let bytes: [u8; 4] = fixed.get(at..at + 4)?.try_into().ok()?;
-        let value = match fixed.first()? {
-            b'l' => u32::from_le_bytes(bytes),
-            b'B' => u32::from_be_bytes(bytes),
-            _ => return None,
-        };
-        usize::try_from(value).ok()
-    };
-    let header = FIXED_HEADER
-        .checked_add(word(12)?)?
-        .checked_next_multiple_of(8)?;
-    header.checked_add(word(4)?)
+    extent(fixed).map(|(_, end)| end)
 }
 
 pub(super) fn refused(why: &str) -> io::Error {
@@ -106,15 +94,15 @@ unsafe fn installed(header: &libc::msghdr) -> Vec<OwnedFd> {
 /// Gives as many of these bytes as the other side takes, waiting until it takes any.
 pub(super) async fn give(stream: &UnixStream, buffer: &[u8]) -> io::Result<usize> {
     stream
-        .async_io(Interest::WRITABLE, || send(stream.as_raw_fd(), buffer))
+        .async_io(Interest::WRITABLE, || send(stream.as_raw_fd(), [buffer]))
         .await
 }
 
-/// The same without waiting. It raises no SIGPIPE.
-pub(super) fn send(socket: RawFd, buffer: &[u8]) -> io::Result<usize> {
+/// The same without waiting, of bytes that stand in several places. It raises no SIGPIPE.
+pub(super) fn send<const PARTS: usize>(socket: RawFd, parts: [&[u8]; PARTS]) -> io::Result<usize> {
     let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
     let none: &[ControlMessage<'_>] = &[];
-    let vectors = [IoSlice::new(buffer)];
+    let vectors = parts.map(IoSlice::new);
     Ok(sendmsg::<()>(socket, &vectors, none, flags, None)?)
 }
 

@@ -20,6 +20,7 @@ use zbus::{
     export::async_trait::async_trait,
     message::{Flags, Type},
 };
+use zeroize::Zeroizing;
 
 use super::{
     admission::{Admission, Size},
@@ -66,7 +67,7 @@ impl Reader {
     async fn next_frame(&self, early: &mut Vec<u8>) -> io::Result<Frame> {
         loop {
             let mut frame = Frame {
-                bytes: vec![0; FIXED_HEADER],
+                bytes: Zeroizing::new(vec![0; FIXED_HEADER]),
                 ..Frame::default()
             };
             self.fill(&mut frame, 0, early).await?;
@@ -180,7 +181,8 @@ impl ReadHalf for Reader {
 /// A message that has been read whole, for zbus to parse.
 #[derive(Debug, Default)]
 struct Frame {
-    bytes: Vec<u8>,
+    /// It may hold a code. What zbus makes of it is zbus's.
+    bytes: Zeroizing<Vec<u8>>,
     descriptors: Vec<OwnedFd>,
     parsed: usize,
 }

@@ -11,16 +11,20 @@ use std::{
     time::Duration,
 };
 
-use mfad_protocol::{Context, limits, names};
+use mfad_protocol::{
+    Context, limits, names,
+    wire::{Incoming, Outgoing},
+};
 use tokio::time::Instant;
 use zbus::{
-    Fd, Message,
+    Fd,
     export::serde::Serialize,
     message::{Flags, Header, Type},
     names::{InterfaceName, MemberName},
     object_server::Interface,
     wire::DynamicType,
 };
+use zeroize::Zeroizing;
 
 use super::{
     authentication::{self, Authentication, first},
@@ -115,7 +119,7 @@ impl Peer {
         stream: &Stream,
         patience: Duration,
         until: Instant,
-    ) -> io::Result<Option<Message>> {
+    ) -> io::Result<Option<Incoming>> {
         let mut receiving = std::pin::pin!(stream.receive());
         loop {
             let silent = until.min(Instant::now() + patience);
@@ -128,7 +132,7 @@ impl Peer {
     }
 
     /// The answer to a call. An error is one of zbus's own; what the caller did wrong is an answer.
-    async fn answer(&self, message: &Message, header: &Header<'_>) -> zbus::Result<Message> {
+    async fn answer(&self, message: &Incoming, header: &Header<'_>) -> zbus::Result<Outgoing> {
         let (core, caller) = (&self.core, &self.caller);
         if header
             .path()
@@ -154,18 +158,20 @@ impl Peer {
                 }
                 Err(_) => unfit(header),
             },
-            Some("Respond") => match body.deserialize::<(String, Vec<Vec<u8>>, Vec<Fd<'_>>)>() {
+            Some("Respond") => match body.deserialize::<(&str, Vec<&[u8]>, Vec<Fd<'_>>)>() {
                 Ok((session, answers, descriptors)) => {
+                    let answers = answers.into_iter().map(<[u8]>::to_vec);
+                    let answers = Zeroizing::new(answers.collect::<Vec<_>>());
                     let descriptor = first(&descriptors);
                     let step =
-                        authentication::respond(core, caller, &session, answers, descriptor).await;
+                        authentication::respond(core, caller, session, answers, descriptor).await;
                     right(header, &step)
                 }
                 Err(_) => unfit(header),
             },
-            Some("Cancel") => match body.deserialize::<String>() {
+            Some("Cancel") => match body.deserialize::<&str>() {
                 Ok(session) => {
-                    authentication::cancel(core, caller, &session);
+                    authentication::cancel(core, caller, session);
                     right(header, &())
                 }
                 Err(_) => unfit(header),
@@ -183,14 +189,14 @@ fn described(core: &Arc<Core>) -> String {
     document
 }
 
-fn right<B: Serialize + DynamicType>(header: &Header<'_>, body: &B) -> zbus::Result<Message> {
-    Message::method_return(header).build(body)
+fn right<B: Serialize + DynamicType>(header: &Header<'_>, body: &B) -> zbus::Result<Outgoing> {
+    Outgoing::answer(header, body)
 }
 
-fn unfit(header: &Header<'_>) -> zbus::Result<Message> {
+fn unfit(header: &Header<'_>) -> zbus::Result<Outgoing> {
     wrong(header, "InvalidArgs", "the arguments are not this method's")
 }
 
-fn wrong(header: &Header<'_>, name: &str, text: &str) -> zbus::Result<Message> {
-    Message::error(header, format!("org.freedesktop.DBus.Error.{name}")).build(&(text,))
+fn wrong(header: &Header<'_>, name: &str, text: &str) -> zbus::Result<Outgoing> {
+    Outgoing::error(header, &format!("org.freedesktop.DBus.Error.{name}"), text)
 }

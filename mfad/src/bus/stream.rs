@@ -9,15 +9,12 @@ use std::{
     time::Duration,
 };
 
-use mfad_protocol::limits;
-use tokio::io::{Interest, unix::AsyncFd};
-use zbus::{
-    Message,
-    wire::{
-        Endian,
-        serialized::{Context, Data},
-    },
+use mfad_protocol::{
+    limits,
+    wire::{Incoming, Outgoing},
 };
+use tokio::io::{Interest, unix::AsyncFd};
+use zeroize::Zeroizing;
 
 use super::frame::{DESCRIPTORS, FIXED_HEADER, announced, receive, refused, send};
 
@@ -38,7 +35,7 @@ impl Stream {
     }
 
     /// The next message; `None` if the peer has left.
-    pub(super) async fn receive(&self) -> io::Result<Option<Message>> {
+    pub(super) async fn receive(&self) -> io::Result<Option<Incoming>> {
         let mut descriptors = Vec::new();
         let mut fixed = [0; FIXED_HEADER];
         if !self.fill(&mut fixed, &mut descriptors).await? {
@@ -49,7 +46,7 @@ impl Stream {
         if total > limits::WIRE_MESSAGE {
             return Err(refused("a message over the size limit"));
         }
-        let mut bytes = vec![0; total];
+        let mut bytes = Zeroizing::new(vec![0; total]);
         bytes[..FIXED_HEADER].copy_from_slice(&fixed);
         if !self
             .fill(&mut bytes[FIXED_HEADER..], &mut descriptors)
@@ -57,16 +54,7 @@ impl Stream {
         {
             return Ok(None);
         }
-        let endian = if fixed[0] == b'B' {
-            Endian::Big
-        } else {
-            Endian::Little
-        };
-        let data = Data::new_fds(bytes, Context::new(endian, 0), descriptors);
-        // SAFETY: it touches no memory but what it is given, and checks the message as zbus checks whatever it reads
-        // from a socket by itself. The descriptors are those that came with these bytes.
-        let message = unsafe { Message::from_bytes(data) };
-        message
+        Incoming::read(bytes, descriptors)
             .map(Some)
             .map_err(|_| refused("not a D-Bus message"))
     }
@@ -99,13 +87,14 @@ impl Stream {
     }
 
     /// Sends a message whole. A peer that does not read loses its connection. An answer carries no descriptors.
-    pub(super) async fn send(&self, message: &Message) -> io::Result<()> {
-        let bytes = message.data().bytes();
-        let sent = match send(self.socket.as_raw_fd(), bytes) {
+    pub(super) async fn send(&self, message: &Outgoing) -> io::Result<()> {
+        let [head, body] = message.parts();
+        let length = head.len() + body.len();
+        let mut sent = match send(self.socket.as_raw_fd(), [head, body]) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             sent => sent?,
         };
-        if sent == bytes.len() {
+        if sent == length {
             return Ok(());
         }
         // Seldom enough for a second registration with the kernel, which needs a descriptor of its own.
@@ -114,12 +103,12 @@ impl Stream {
             Interest::WRITABLE,
         )?;
         let all = async {
-            let mut rest = &bytes[sent..];
-            while !rest.is_empty() {
-                let sent = writing
+            while sent < length {
+                let of_head = sent.min(head.len());
+                let rest = [&head[of_head..], &body[sent - of_head..]];
+                sent += writing
                     .async_io(Interest::WRITABLE, |socket| send(socket.as_raw_fd(), rest))
                     .await?;
-                rest = &rest[sent..];
             }
             Ok(())
         };
@@ -147,15 +136,15 @@ mod tests {
         (Stream::new(ours.into()).unwrap(), theirs)
     }
 
-    fn call(body: &str) -> Message {
-        Message::method_call("/", "Call").build(&(body,)).unwrap()
+    fn call(body: &str) -> Outgoing {
+        Outgoing::call(zbus::Message::method_call("/", "Call"), &(body,)).unwrap()
     }
 
     #[tokio::test(flavor = "current_thread")]
     async fn a_message_that_comes_byte_by_byte_is_one_message_and_what_follows_stays() {
         let (stream, mut peer) = pair();
         let (first, second) = (call("first"), call("second"));
-        let bytes = [first.data().bytes(), second.data().bytes()].concat();
+        let bytes = [first.parts().concat(), second.parts().concat()].concat();
         let writer = std::thread::spawn(move || {
             for byte in bytes {
                 peer.write_all(&[byte]).unwrap();
@@ -163,7 +152,8 @@ mod tests {
         });
         for expected in ["first", "second"] {
             let message = stream.receive().await.unwrap().unwrap();
-            let body: String = message.body().deserialize().unwrap();
+            let contents = message.body();
+            let body: &str = contents.deserialize().unwrap();
             assert_eq!(body, expected);
         }
         writer.join().unwrap();
@@ -185,12 +175,13 @@ mod tests {
 
         let (stream, mut peer) = pair();
         let answer = call(&"x".repeat(4 << 20));
-        let length = answer.data().len();
+        let bytes = answer.parts().concat();
+        let length = bytes.len();
         let reader = std::thread::spawn(move || {
             let mut bytes = vec![0; length];
             peer.read_exact(&mut bytes).map(|()| bytes)
         });
         stream.send(&answer).await.unwrap();
-        assert_eq!(reader.join().unwrap().unwrap(), answer.data().bytes());
+        assert!(reader.join().unwrap().unwrap() == bytes);
     }
 }

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// What OpenSSH sends to PAM in place of a password when the login is doomed already (`auth-pam.c`, `fake_password`).
 const SSHD_JUNK: &[u8] = b"\x08\n\r\x7FINCORRECT";
@@ -43,14 +43,15 @@ impl Answer {
         if typed == SSHD_JUNK || typed.len() > mfad_protocol::limits::ANSWER {
             return Self::NoGuess;
         }
-        let mut compact: String = typed
-            .iter()
-            .filter(|byte| !matches!(byte, b' ' | b'\t' | b'-'))
-            .map(|byte| char::from(byte.to_ascii_uppercase()))
-            .collect();
-        let answer = Self::of_compact(&compact);
-        compact.zeroize();
-        answer
+        // With room for all of it (a byte that is not ASCII takes two): what grows leaves copies behind.
+        let mut compact = Zeroizing::new(String::with_capacity(2 * typed.len()));
+        compact.extend(
+            typed
+                .iter()
+                .filter(|byte| !matches!(byte, b' ' | b'\t' | b'-'))
+                .map(|byte| char::from(byte.to_ascii_uppercase())),
+        );
+        Self::of_compact(&compact)
     }
 
     fn of_compact(compact: &str) -> Self {

@@ -65,7 +65,8 @@ impl fmt::Display for Failure {
 impl Engine {
     /// Answers a dialogue's prompt. A dialogue that is not this caller's, or not there, is refused like a wrong code.
     pub async fn respond(&self, caller: &Caller, session: &str, answers: Vec<Vec<u8>>) -> Step {
-        self.respond_with(caller, session, answers, None).await
+        self.respond_with(caller, session, Zeroizing::new(answers), None)
+            .await
     }
 
     /// The same, with the descriptor that the step before asked for.
@@ -73,11 +74,10 @@ impl Engine {
         &self,
         caller: &Caller,
         session: &str,
-        answers: Vec<Vec<u8>>,
+        answers: Zeroizing<Vec<Vec<u8>>>,
         descriptor: Option<OwnedFd>,
     ) -> Step {
         let heard_at = Instant::now();
-        let answers = Zeroizing::new(answers);
         let Some(mut running) = self.registry.take(session, caller, heard_at) else {
             return Self::refuse(heard_at).await;
         };

@@ -106,14 +106,12 @@ impl<'b> Dialogue<'b> {
     }
 
     async fn respond(&mut self, answers: &[&str], descriptor: Option<OwnedFd>) {
-        let answers = answers
-            .iter()
-            .map(|text| text.as_bytes().to_vec())
-            .collect();
+        let answers = answers.iter().map(|text| text.as_bytes().to_vec());
+        let answers = answers.collect::<Vec<_>>();
         self.step = self
             .bench
             .engine
-            .respond_with(&self.caller, &self.session, answers, descriptor)
+            .respond_with(&self.caller, &self.session, answers.into(), descriptor)
             .await;
     }
 

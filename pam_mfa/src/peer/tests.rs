@@ -1,11 +1,13 @@
 //! Where a message ends, which answer is the call's, and how long one is waited for.
 
 use super::*;
+use crate::heap::{TYPED, left_by};
 use std::{
     io::{Read, Write},
     os::unix::net::UnixStream,
     time::{Duration, Instant},
 };
+use zbus::message::Header;
 
 fn soon() -> Patience {
     Patience::of(Duration::from_secs(5))
@@ -18,21 +20,22 @@ fn pair() -> (Peer, UnixStream) {
 }
 
 /// Reads a call, and passes it to `answer`, which says what to write.
-fn daemon(mut socket: UnixStream, answer: impl FnOnce(&Message) -> Vec<u8> + Send + 'static) {
+fn daemon(mut socket: UnixStream, answer: impl FnOnce(&Incoming) -> Vec<u8> + Send + 'static) {
     std::thread::spawn(move || {
-        let mut bytes = vec![0; PREFIX];
+        let mut bytes = Zeroizing::new(vec![0; FIXED_HEADER]);
         socket.read_exact(&mut bytes).unwrap();
-        bytes.resize(message_length(&bytes).unwrap(), 0);
-        socket.read_exact(&mut bytes[PREFIX..]).unwrap();
+        let length = message_length(&bytes).unwrap();
+        bytes.resize(length, 0);
+        socket.read_exact(&mut bytes[FIXED_HEADER..]).unwrap();
         // One byte at a time: messages arrive in pieces.
-        for byte in answer(&ffi::message(bytes).unwrap()) {
+        for byte in answer(&Incoming::read(bytes, Vec::new()).unwrap()) {
             socket.write_all(&[byte]).unwrap();
         }
     });
 }
 
-fn answer(call: &Message, text: &str) -> Vec<u8> {
-    let message = Message::method_return(&call.header()).build(&(text,));
+fn answer(call: &Header<'_>, text: &str) -> Vec<u8> {
+    let message = Message::method_return(call).build(&(text,));
     message.unwrap().data().to_vec()
 }
 
@@ -61,7 +64,7 @@ fn the_length_of_a_message_is_read_in_either_byte_order() {
 
 #[test]
 fn a_message_larger_than_any_is_refused_before_memory_is_set_aside() {
-    let most = u32::try_from(limits::WIRE_MESSAGE - PREFIX).unwrap();
+    let most = u32::try_from(limits::WIRE_MESSAGE - FIXED_HEADER).unwrap();
     assert!(message_length(&prefix(b'l', most, 0)).is_ok());
     for (body, fields) in [
         (most + 1, 0),
@@ -81,8 +84,8 @@ fn the_answer_is_what_answers_this_call_and_an_error_is_a_refusal() {
     let (peer, theirs) = pair();
     daemon(theirs, |call| {
         let other = Message::method_call("/", "Other").build(&()).unwrap();
-        let stray = answer(&other, "another's");
-        [other.data().to_vec(), stray, answer(call, "this")].concat()
+        let stray = answer(&other.header(), "another's");
+        [other.data().to_vec(), stray, answer(&call.header(), "this")].concat()
     });
     let reply = peer.call("Begin", &("x",), &mut soon()).unwrap();
     assert_eq!(reply.body().deserialize::<String>().unwrap(), "this");
@@ -150,4 +153,25 @@ fn a_cancel_waits_for_nothing_not_even_for_room() {
         peer.send("Cancel", &("x",));
     }
     assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn what_was_typed_is_wiped_once_it_is_sent() {
+    let (peer, mut theirs) = pair();
+    let answers = vec![TYPED.as_bytes(); 3];
+    let (left, sent) = left_by(|| {
+        peer.call(
+            "Respond",
+            &("session", answers),
+            &mut Patience::of(Duration::ZERO),
+        )
+    });
+    assert_eq!((left, sent.unwrap_err()), (0, Failure::Elapsed));
+    let mut bytes = [0; 512];
+    let length = theirs.read(&mut bytes).unwrap();
+    let holds = |window: &[u8]| window == TYPED.as_bytes();
+    let count = bytes[..length]
+        .windows(TYPED.len())
+        .filter(|window| holds(window));
+    assert_eq!(count.count(), 3, "it was sent");
 }
