@@ -23,6 +23,7 @@ use crate::{
         Caller,
         facts::SELF_SERVICE,
         grant::{Claim, Earned},
+        running::Running,
     },
     store::{Kind, NewCredential, Person, PersonKey, Standing},
 };
@@ -267,7 +268,7 @@ impl Engine {
     pub(super) fn forget_proofs(&self, user: &str) {
         self.offers.forget(user);
         self.grants.forget(user);
-        self.registry.end(|running| running.rests_on_a_proof(user));
+        self.registry.end(user, Running::rests_on_a_proof);
     }
 
     /// Makes backup codes beside the event loop: hashing ten of them takes a third of a second.

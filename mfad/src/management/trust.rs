@@ -163,12 +163,13 @@ impl Engine {
         );
         let Some(wanted) = wanted else {
             record.detail = Some("all remembered devices".to_owned());
+            // A login that stands at "Remember this device?" must not remember it now.
+            self.forget_proofs(&person.key.name);
             let count = self
                 .recorded(record, |record| {
                     self.store.revoke_devices(person.id, record)
                 })
                 .await?;
-            // A login that stands at "Remember this device?" must not remember it now.
             self.forget_proofs(&person.key.name);
             return Ok(count);
         };

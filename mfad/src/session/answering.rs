@@ -63,7 +63,8 @@ impl fmt::Display for Failure {
 }
 
 impl Engine {
-    /// Answers a dialogue's prompt. A dialogue that is not this caller's, or not there, is refused like a wrong code.
+    /// Answers a dialogue's prompt. A dialogue that is not this caller's, or not there, is refused like a wrong code; and so
+    /// is one that was ended while it was answered, whatever the answer was worth.
     pub async fn respond(&self, caller: &Caller, session: &str, answers: Vec<Vec<u8>>) -> Step {
         self.respond_with(caller, session, Zeroizing::new(answers), None)
             .await
@@ -87,12 +88,23 @@ impl Engine {
         } else {
             self.hear(caller, &mut running, &answers, heard_at).await
         };
-        if step.state.is_final() {
-            self.registry.close(session);
-        } else {
-            self.registry.put_back(session, running);
+        if !step.state.is_final() {
+            let goes_on = self.registry.put_back(session, running);
+            return if goes_on {
+                step
+            } else {
+                Self::refuse(heard_at).await
+            };
         }
-        step
+        if self.registry.close(session) {
+            return step;
+        }
+        if let Some(grant) = &step.grant {
+            self.grants.retire(grant);
+            let why = "what it was proven with is gone, or its connection";
+            self.note_unasked(&running, "denied", why, self.now());
+        }
+        Self::refuse(heard_at).await
     }
 
     async fn hear(

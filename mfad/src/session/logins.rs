@@ -70,7 +70,7 @@ impl Engine {
             .take(session, caller, Instant::now())
             .is_some()
         {
-            self.registry.close(session);
+            let _lived = self.registry.close(session);
         }
     }
 

@@ -37,14 +37,33 @@ impl Holder {
 /// Most dialogues of one unprivileged caller.
 const OF_A_USER: usize = 4;
 
-/// A dialogue of type `D`, owned by the connection that began it. While it is being answered it is `None`.
+/// What a registry must know of a dialogue.
+pub trait HasPerson {
+    /// Whose credentials may answer it, if anybody's.
+    fn person(&self) -> Option<&str>;
+}
+
+/// A dialogue of type `D`, owned by the connection that began it.
 #[derive(Debug)]
 struct Entry<D> {
     owner: Connection,
     uid: u32,
     holder: Holder,
     expires: Instant,
-    dialogue: Option<D>,
+    state: State<D>,
+}
+
+#[derive(Debug)]
+enum State<D> {
+    /// It waits for an answer.
+    Waiting(D),
+    /// It is being answered.
+    Out {
+        /// Whose credentials may be the answer.
+        person: Option<String>,
+        /// It was ended meanwhile: nothing may come of it.
+        ended: bool,
+    },
 }
 
 /// All running dialogues.
@@ -54,7 +73,7 @@ pub struct Registry<D> {
     capacity: usize,
 }
 
-impl<D> Registry<D> {
+impl<D: HasPerson> Registry<D> {
     /// A registry of at most `capacity` dialogues of hosts that run as root, an eighth of them for any one person, and
     /// as many of unprivileged callers beside them: however many of those there are, root's part is root's, and of theirs
     /// the oldest of whoever has most makes room for a newcomer.
@@ -102,7 +121,7 @@ impl<D> Registry<D> {
             uid: caller.uid,
             holder,
             expires,
-            dialogue: Some(dialogue),
+            state: State::Waiting(dialogue),
         };
         running.insert(id.clone(), entry);
         Some(id)
@@ -122,34 +141,61 @@ impl<D> Registry<D> {
         if entry.owner != caller.connection || entry.uid != caller.uid || entry.expires <= now {
             return None;
         }
-        entry.dialogue.take()
-    }
-
-    /// Puts a dialogue back that goes on; one whose connection has gone meanwhile is forgotten.
-    pub fn put_back(&self, id: &str, dialogue: D) {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = running.get_mut(id) {
-            entry.dialogue = Some(dialogue);
+        let State::Waiting(dialogue) = &entry.state else {
+            return None;
+        };
+        let out = State::Out {
+            person: dialogue.person().map(str::to_owned),
+            ended: false,
+        };
+        match std::mem::replace(&mut entry.state, out) {
+            State::Waiting(dialogue) => Some(dialogue),
+            State::Out { .. } => None,
         }
     }
 
-    /// Gives up the place of a dialogue that was taken out and is over.
-    pub fn close(&self, id: &str) {
+    /// Puts a dialogue back that goes on. `false` if it was ended meanwhile, or its connection has gone: then it is
+    /// forgotten.
+    #[must_use]
+    pub fn put_back(&self, id: &str, dialogue: D) -> bool {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if running
-            .get(id)
-            .is_some_and(|entry| entry.dialogue.is_none())
-        {
+        let goes_on = running.get_mut(id).filter(|entry| !entry.has_ended());
+        if let Some(entry) = goes_on {
+            entry.state = State::Waiting(dialogue);
+            true
+        } else {
             running.remove(id);
+            false
         }
     }
 
-    /// Ends those dialogues that wait for an answer.
-    pub fn end(&self, which: impl Fn(&D) -> bool) {
-        self.running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|_, entry| !entry.dialogue.as_ref().is_some_and(&which));
+    /// Gives up the place of a dialogue that was taken out and is over. `false` if it was ended meanwhile, or its
+    /// connection has gone: then nothing may come of it.
+    #[must_use]
+    pub fn close(&self, id: &str) -> bool {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        match running.get(id).map(|entry| &entry.state) {
+            None => false,
+            Some(State::Waiting(_)) => true,
+            Some(State::Out { ended, .. }) => {
+                let lived = !ended;
+                running.remove(id);
+                lived
+            }
+        }
+    }
+
+    /// Ends those dialogues of a person that wait for an answer and of which `which` says so; and all of theirs that are
+    /// being answered, since what these will have come to by then is not known.
+    pub fn end(&self, of: &str, which: impl Fn(&D) -> bool) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.retain(|_, entry| match &mut entry.state {
+            State::Waiting(dialogue) => dialogue.person() != Some(of) || !which(dialogue),
+            State::Out { person, ended } => {
+                *ended |= person.as_deref() == Some(of);
+                true
+            }
+        });
     }
 
     /// Ends every dialogue of a connection that is gone.
@@ -168,8 +214,13 @@ impl<D> Registry<D> {
     }
 }
 
-/// Ends the oldest dialogue of whichever unprivileged caller has most. One that is being answered may go, too: its place
-/// is given up, and its answer, once judged, is still told.
+impl<D> Entry<D> {
+    const fn has_ended(&self) -> bool {
+        matches!(self.state, State::Out { ended: true, .. })
+    }
+}
+
+/// Ends the oldest dialogue of whichever unprivileged caller has most, be it one that is being answered.
 fn end_one_of_users<D>(running: &mut HashMap<String, Entry<D>>) {
     let places = running.iter().filter(|(_, entry)| entry.holder.is_user());
     let places = places.map(|(id, entry)| Place {
@@ -194,6 +245,18 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    impl HasPerson for &str {
+        fn person(&self) -> Option<&str> {
+            Some(self)
+        }
+    }
+
+    impl HasPerson for () {
+        fn person(&self) -> Option<&str> {
+            None
+        }
+    }
 
     fn caller(uid: u32, connection: u64) -> Caller {
         Caller {
@@ -234,10 +297,10 @@ mod tests {
             "it is out"
         );
         assert_eq!(registry.len(now), 1, "and keeps its place");
-        registry.put_back(&id, dialogue);
+        assert!(registry.put_back(&id, dialogue));
         let dialogue = registry.take(&id, &caller(0, 1), now).unwrap();
         registry.disconnected(&Connection::Peer(1));
-        registry.put_back(&id, dialogue);
+        assert!(!registry.put_back(&id, dialogue));
         assert!(
             registry.take(&id, &caller(0, 1), now).is_none(),
             "it died with its connection, though it was out"
@@ -249,11 +312,35 @@ mod tests {
         let (registry, now) = (Registry::new(8), Instant::now());
         let later = now + Duration::from_secs(45);
         let id = registry.open(&caller(0, 1), None, "d", later, now).unwrap();
-        registry.close(&id);
+        assert!(registry.close(&id));
         assert_eq!(registry.len(now), 1);
         registry.take(&id, &caller(0, 1), now).unwrap();
-        registry.close(&id);
+        assert!(registry.close(&id));
         assert_eq!(registry.len(now), 0);
+    }
+
+    #[test]
+    fn a_dialogue_that_is_ended_while_it_is_answered_comes_to_nothing() {
+        let (registry, now) = (Registry::new(8), Instant::now());
+        let later = now + Duration::from_secs(45);
+        let begin = |of, connection| {
+            let caller = caller(0, connection);
+            let id = registry.open(&caller, None, of, later, now).unwrap();
+            (id, caller)
+        };
+        let (waiting, spared) = (begin("alice", 1), begin("alice", 2));
+        let (going_on, over, others) = (begin("alice", 3), begin("alice", 4), begin("bob", 5));
+        for (id, caller) in [&going_on, &over, &others] {
+            registry.take(id, caller, now).unwrap();
+        }
+        registry.end("alice", |_| false);
+        assert!(registry.take(&spared.0, &spared.1, now).is_some());
+        registry.end("alice", |_| true);
+        assert!(registry.take(&waiting.0, &waiting.1, now).is_none());
+        assert!(!registry.put_back(&going_on.0, "alice"));
+        assert!(registry.take(&going_on.0, &going_on.1, now).is_none());
+        assert!(!registry.close(&over.0));
+        assert!(registry.close(&others.0));
     }
 
     #[test]

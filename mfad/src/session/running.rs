@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use super::{
     dialogue::Dialogue, enrolling::Enrolling, facts::Facts, grant::Proof, keying::Keying,
-    keys::Keys, scene::Scene, verdict::Play,
+    keys::Keys, registry::HasPerson, scene::Scene, verdict::Play,
 };
 use crate::{
     audit::Event,
@@ -53,21 +53,22 @@ pub(super) enum Stage {
     Remember(Box<Proof>),
 }
 
+impl HasPerson for Running {
+    fn person(&self) -> Option<&str> {
+        self.person.as_ref().map(|(_, key)| key.name.as_str())
+    }
+}
+
 impl Running {
-    /// Whether that person has proven something in it already.
-    pub(crate) fn rests_on_a_proof(&self, user: &str) -> bool {
-        let theirs = self
-            .person
-            .as_ref()
-            .is_some_and(|(_, key)| key.name == user);
-        theirs
-            && match &self.stage {
-                Stage::Code(dialogue) => dialogue.allowed.used() > 0,
-                Stage::Key(keying) => keying.has_proofs(),
-                Stage::Remember(_) => true,
-                // Nothing comes of it once its person is gone.
-                Stage::Enroll(_) => false,
-            }
+    /// Whether something has been proven in it already.
+    pub(crate) fn rests_on_a_proof(&self) -> bool {
+        match &self.stage {
+            Stage::Code(dialogue) => dialogue.allowed.used() > 0,
+            Stage::Key(keying) => keying.has_proofs(),
+            Stage::Remember(_) => true,
+            // Nothing comes of it once its person is gone.
+            Stage::Enroll(_) => false,
+        }
     }
 
     /// The prompt of this dialogue.

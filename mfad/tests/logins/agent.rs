@@ -371,3 +371,37 @@ async fn two_factors_may_be_a_key_and_a_code() {
     );
     assert_eq!(dialogue.code(&phone).await, State::Granted);
 }
+
+/// The daemon holds its answer back while a key is waited for: the dialogue is not there to be ended then.
+#[tokio::test]
+async fn a_code_whose_factor_is_removed_while_a_key_is_waited_for_counts_no_more() {
+    let bench = Bench::with_policy(&requiring("{ any = [\"ssh-sk\", \"totp\"], count = 2 }"));
+    let phone = bench.enroll(owner().0).await;
+    enroll_key(&bench, &SoftKey::sk(1), "ssh-sk", "blue").await;
+    let mut dialogue = Dialogue::begin(&bench, at_sudo()).await;
+    assert_eq!(dialogue.code(&phone).await, State::Continue);
+    dialogue.respond(&[""], None).await;
+    assert_eq!(dialogue.step.wants_fd, Some(true));
+    let (ours, theirs) = pair_of(owner().1);
+    let touched_later = Manner::SignsAfter(Duration::from_millis(500));
+    serve(theirs, vec![SoftKey::sk(1)], touched_later);
+    let administrator = root(0);
+    let (removed, ()) = tokio::join!(
+        biased;
+        async {
+            // Once the dialogue is out.
+            tokio::task::yield_now().await;
+            bench
+                .engine
+                .remove_credential_of(&administrator, owner().0, "totp")
+                .await
+        },
+        dialogue.respond(&[], Some(ours.into())),
+    );
+    removed.unwrap();
+    while dialogue.step.state == State::Wait {
+        dialogue.respond(&[], None).await;
+    }
+    assert_eq!(dialogue.step.state, State::Denied);
+    assert_eq!(dialogue.step.grant, None);
+}
