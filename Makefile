@@ -76,26 +76,26 @@ toolchain:
 
 # The module has a build of its own: cargo unifies features over what it builds together, and the daemon's would put
 # tokio and its descriptors into sshd.
-build: packages toolchain
+build: toolchain packages
 	$(CARGO) build --release --locked -p mfad -p mfad-fido -p mfactl
 	$(CARGO) build --release --locked -p pam_mfa --target-dir target/pam --config 'profile.release.opt-level="s"'
 	packaging/check-module.sh $(MODULE)
 	@touch $(BUILT)
 
-check: packages-check toolchain
+check: toolchain packages-check
 	@CARGO="$(CARGO)" packaging/bin/check
 
-test: packages-vm toolchain
+test: toolchain packages-vm
 	@CARGO="$(CARGO)" packaging/bin/run-tests
 
-demo: packages-test build
+demo: toolchain packages-test build
 	@packaging/demo/demo
 
-bench: packages-bench build
+bench: toolchain packages-bench build
 	$(CARGO) run --release --locked -p mfa-tests --bin bench
 	$(CARGO) bench --locked -p policy
 
-prove: packages-vm toolchain
+prove: toolchain packages-vm
 	@CARGO="$(CARGO)" MFA_PROVE=1 MFAD_ROUNDS=1000 packaging/bin/run-tests
 
 clean:
