@@ -17,7 +17,7 @@ use crate::{
     log::Log,
     outcome::{self, Facts, Open, Outcome},
     screen::HostScreen,
-    transaction::{self, Passed, Transaction},
+    transaction::{self, Passed, Preliminary, Transaction},
     transport::Daemon,
 };
 
@@ -63,11 +63,16 @@ impl Call {
 
     /// The dialogue with the daemon.
     fn ask(&self, pamh: &PamHandle, login: Login, grant: Option<String>) -> Ended {
+        self.ask_as(self.hook, pamh, login, grant)
+    }
+
+    /// The same in the name of another phase.
+    fn ask_as(&self, hook: Hook, pamh: &PamHandle, login: Login, grant: Option<String>) -> Ended {
         let deadline = Instant::now() + self.args.timeout;
         let host = HostScreen::of(pamh, login.silent);
-        let context = login.context(self.hook, &self.args, grant);
+        let context = login.context(hook, &self.args, grant);
         let mut daemon = Daemon::new(&self.log);
-        let ended = match self.hook {
+        let ended = match hook {
             Hook::Auth | Hook::Password => {
                 dialogue::run(&mut daemon, &host, &context, deadline, &self.log)
             }
@@ -271,27 +276,47 @@ pub(crate) fn change_password(
     let login = Login::of(pamh, flags, preliminary);
     let whose = login.whose();
     let mut kept = ffi::transaction(pamh).of(&whose);
-    let facts = call.facts(call.open_by_argument());
     if !preliminary {
-        // The update half says what the preliminary check said. Linux-PAM 1.5.2 takes this line's action (a jump, for
-        // one) from what is said now, so that anything else would send the two halves through different modules.
-        return call.code(kept.preliminary.unwrap_or(Outcome::Denied), facts);
+        return update(pamh, &call, login, kept.preliminary);
     }
-    let outcome = if nix::unistd::getuid().is_root() {
+    let (outcome, grant) = if nix::unistd::getuid().is_root() {
         // chpasswd, root's passwd, sshd and login for an expired password: root could write the shadow file itself.
-        Outcome::NotRequired
+        (Outcome::NotRequired, None)
     } else if kept.passed == Some(Passed::Granted) {
-        Outcome::Granted
+        (Outcome::Granted, None)
     } else {
-        call.ask(pamh, login, kept.grant.clone()).outcome
+        let ended = call.ask(pamh, login, kept.grant.clone());
+        (ended.outcome, ended.grant)
     };
     kept.whose = Some(whose);
-    kept.preliminary = Some(outcome);
+    kept.preliminary = Some(Preliminary { outcome, grant });
     if ffi::keep_transaction(pamh, kept).is_err() {
         call.log.error(format_args!(
             "libpam cannot keep the outcome for the update"
         ));
         return outcome::failed(Hook::Password);
+    }
+    call.code(outcome, call.facts(call.open_by_argument()))
+}
+
+/// The update half, which libpam comes to only if every module's check has passed: what ours left pending is committed, as
+/// the account phase of a login does.
+///
+/// It says what the check said. Linux-PAM 1.5.2 takes this line's action (a jump, for one) from what is said now, so that
+/// anything else would send the two halves through different modules.
+fn update(
+    pamh: &PamHandle,
+    call: &Call,
+    login: Login,
+    checked: Option<Preliminary>,
+) -> PamResultCode {
+    let facts = call.facts(call.open_by_argument());
+    let Some(Preliminary { outcome, grant }) = checked else {
+        return call.code(Outcome::Denied, facts);
+    };
+    if outcome == Outcome::Granted && grant.is_some() {
+        // The password may be another already. If this fails, what was pending lapses, and the daemon's log tells of it.
+        let _ = call.ask_as(Hook::Account, pamh, login, grant);
     }
     call.code(outcome, facts)
 }

@@ -40,7 +40,15 @@ pub(crate) struct Transaction {
     pub passed: Option<Passed>,
     pub grant: Option<PendingReference>,
     /// What the preliminary check of a password change came to.
-    pub preliminary: Option<Outcome>,
+    pub preliminary: Option<Preliminary>,
+}
+
+/// What a step-up before a password change came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Preliminary {
+    pub outcome: Outcome,
+    /// What it left pending.
+    pub grant: Option<PendingReference>,
 }
 
 impl Transaction {
@@ -104,7 +112,10 @@ mod tests {
             whose: Some(whose("alice", "su")),
             passed: Some(Passed::BreakGlass),
             grant: Some("g".to_owned()),
-            preliminary: Some(Outcome::Granted),
+            preliminary: Some(Preliminary {
+                outcome: Outcome::Granted,
+                grant: None,
+            }),
         };
         assert_eq!(kept.clone().of(&whose("alice", "su")), kept);
         for other in [whose("bob", "su"), whose("alice", "passwd")] {

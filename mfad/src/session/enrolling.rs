@@ -45,6 +45,9 @@ const PENDING: i64 = 15 * 60;
 /// Wrong codes forgiven while enrolling: the secret is on the screen, so there is nothing to guess.
 const TRIES: u8 = 3;
 
+const NONE_YET: &str = "This login needs a second factor, and you have none yet.";
+const THEN: &str = "Then type the code it shows.";
+
 /// An enrollment in a login, waiting for its first code.
 pub(super) struct Enrolling {
     generator: Generator,
@@ -84,7 +87,11 @@ impl Engine {
         };
         let offered = self.offer(&account, &loaded, &facts, now).await;
         let shown = offered.and_then(|(person, enrolling)| {
-            let messages = screen(&enrolling.generator, &loaded, &account.name)?;
+            let messages = if facts.silent {
+                vec![alone(&enrolling.generator, &loaded)?]
+            } else {
+                screen(&enrolling.generator, &loaded, &account.name)?
+            };
             Ok((person, enrolling, messages))
         });
         let (person, enrolling, messages) = match shown {
@@ -287,9 +294,7 @@ fn screen(
         style: Style::Info,
         text,
     };
-    let mut messages = vec![info(
-        "This login needs a second factor, and you have none yet.".to_owned(),
-    )];
+    let mut messages = vec![info(NONE_YET.to_owned())];
     messages.push(info(
         "Scan this with an authenticator app on your phone:".to_owned(),
     ));
@@ -300,9 +305,17 @@ fn screen(
         secret.as_str()
     )));
     messages.push(info(format!("({})", generator.describe())));
-    messages.push(visible(format!(
-        "Then type the code it shows. {}",
-        loaded.settings.prompt.text
-    )));
+    messages.push(visible(format!("{THEN} {}", loaded.settings.prompt.text)));
     Ok(messages)
+}
+
+/// The same for a host that shows prompts and nothing besides: all of it is in the prompt, but for the QR code, which no prompt
+/// has room for (PAM's own limit is 512 bytes, `PAM_MAX_MSG_SIZE`).
+fn alone(generator: &Generator, loaded: &Loaded) -> Result<Message, FactorError> {
+    Ok(visible(format!(
+        "{NONE_YET}\nOpen an authenticator app on your phone, and type this secret into it: {}\n({})\n{THEN} {}",
+        enrollment::grouped(&generator.base32()?).as_str(),
+        generator.describe(),
+        loaded.settings.prompt.text
+    )))
 }

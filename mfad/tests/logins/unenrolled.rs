@@ -86,6 +86,29 @@ async fn enrollment_in_the_login_counts_only_once_the_whole_login_has_succeeded(
 }
 
 #[tokio::test]
+async fn a_host_that_shows_prompts_alone_shows_the_secret_in_its_prompt() {
+    let bench = Bench::with_policy(ENROLL);
+    let silent = Context {
+        silent: Some(true),
+        ..ssh(ALICE.0)
+    };
+    let (session, offered) = bench.engine.begin(&root(1), silent, None).await;
+    let [prompt] = offered.messages.as_slice() else {
+        panic!("{offered:?}");
+    };
+    assert!(prompt.text.is_ascii() && prompt.text.len() < 512);
+    let (_, rest) = prompt.text.split_once("into it: ").unwrap();
+    let (secret, rest) = rest.split_once('\n').unwrap();
+    assert!(rest.ends_with("Verification code: "), "{rest}");
+    let code = Phone::of(&secret.replace(' ', "")).code(START);
+    let granted = bench
+        .engine
+        .respond(&root(1), &session, vec![code.into_bytes()])
+        .await;
+    assert_eq!(granted.state, State::Granted);
+}
+
+#[tokio::test]
 async fn a_pending_enrollment_is_forgotten_after_15_minutes() {
     let bench = Bench::with_policy(ENROLL);
     let (_, first) = bench.engine.begin(&root(1), ssh(ALICE.0), None).await;

@@ -44,7 +44,8 @@ impl Kind {
     /// How much longer than elsewhere things may take there.
     pub const fn slowness(self) -> u32 {
         match self {
-            Self::Namespaces | Self::Nspawn => 1,
+            // They are quick, but the machine may be busy.
+            Self::Namespaces | Self::Nspawn => 3,
             Self::Vm => vm::SLOWNESS,
         }
     }

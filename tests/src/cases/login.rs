@@ -6,7 +6,6 @@ use crate::{Failure, Outcome, failure::ensure, host::Host, pty::Pty, ssh::PROMPT
 /// The table.
 pub const CASES: &[Case] = &[
     Case::new("login asks for password, then code", both),
-    Case::new("login with a wrong code is refused", wrong),
     Case::new(
         "login lets root in at the console by password when the key is gone and break-glass is set",
         break_glass,
@@ -37,15 +36,6 @@ fn both(host: &Host) -> Outcome {
     screen.expect("$ ", PROMPT)?;
     screen.line("echo in-$(id -un)")?;
     screen.expect("in-alice", PROMPT).map(drop)
-}
-
-fn wrong(host: &Host) -> Outcome {
-    host.use_stack("login")?;
-    let (alice, totp) = host.enrolled("alice")?;
-    let mut screen = begin(host, "alice", &alice.password)?;
-    screen.expect(CODE, PROMPT)?;
-    screen.line(&totp.wrong_code()?)?;
-    screen.expect("Login incorrect", PROMPT).map(drop)
 }
 
 /// Breaks what only an administrator at the console can mend, with a way in prepared.

@@ -18,6 +18,7 @@ pub mod panics;
 pub mod passwd;
 pub mod polkit;
 pub mod profile;
+pub mod programs;
 pub mod reload;
 pub mod rollout;
 pub mod sealed;
@@ -128,6 +129,7 @@ impl Case {
 pub fn all() -> impl Iterator<Item = &'static Case> {
     [
         bed::CASES,
+        programs::CASES,
         ssh::CASES,
         sudo::CASES,
         critical::CASES,

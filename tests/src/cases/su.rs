@@ -6,7 +6,6 @@ use crate::{Outcome, failure::ensure, host::Host, ssh::PROMPT};
 /// The table.
 pub const CASES: &[Case] = &[
     Case::new("su asks for the target's password and code", target),
-    Case::new("su with a wrong code is refused", wrong),
     Case::new("root's su and runuser are asked nothing", root),
     Case::new(
         "su believes no bus that the caller's environment names",
@@ -29,22 +28,6 @@ fn target(host: &Host) -> Outcome {
     ensure(status.success() && shown.contains("now-alice"), || {
         format!("{status}: {shown}")
     })
-}
-
-fn wrong(host: &Host) -> Outcome {
-    host.use_stack("su")?;
-    host.person("bob")?;
-    let (alice, totp) = host.enrolled("alice")?;
-    let mut screen = host.terminal_as("bob", "su alice -c 'echo now-$(id -un)'")?;
-    screen.expect("Password: ", PROMPT)?;
-    screen.line(&alice.password)?;
-    screen.expect(CODE, PROMPT)?;
-    screen.line(&totp.wrong_code()?)?;
-    let (status, shown) = screen.end(PROMPT)?;
-    ensure(
-        !status.success() && shown.contains("Authentication failure"),
-        || format!("{status}: {shown}"),
-    )
 }
 
 fn root(host: &Host) -> Outcome {
