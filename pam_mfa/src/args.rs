@@ -4,8 +4,6 @@ use std::{ffi::CStr, fmt, time::Duration};
 
 use mfad_protocol::{limits, printable};
 
-/// Bounds of `timeout=`, in seconds.
-const TIMEOUT: std::ops::RangeInclusive<u64> = 5..=300;
 /// Most services of `guard=`.
 const MAX_GUARDED: usize = 32;
 
@@ -214,7 +212,7 @@ fn seconds(value: &str) -> Option<Duration> {
         return None;
     }
     let seconds: u64 = value.parse().ok()?;
-    TIMEOUT
+    limits::TIMEOUT
         .contains(&seconds)
         .then(|| Duration::from_secs(seconds))
 }

@@ -15,7 +15,7 @@ pub const FRAME: usize = 64 * 1024;
 pub const CREDENTIALS: usize = 32;
 /// Longest credential id, in bytes (WebAuthn level 3 §6.5.1).
 pub const CREDENTIAL_ID: usize = 1023;
-/// Longest relying party id, in bytes.
+/// Longest relying party id, in bytes: that of a host name (RFC 1035 §2.3.4).
 pub const RP_ID: usize = 253;
 /// Longest client data, in bytes.
 pub const CLIENT_DATA: usize = 1024;

@@ -57,6 +57,8 @@ pub mod limits {
     pub const CONNECT: Duration = Duration::from_secs(2);
     /// How long the module waits for a person, unless `timeout=` says otherwise.
     pub const DIALOGUE: Duration = Duration::from_secs(45);
+    /// Shortest and longest time that `timeout=` may give a person, in seconds. No dialogue of a login lasts longer.
+    pub const TIMEOUT: std::ops::RangeInclusive<u64> = 5..=300;
     /// How long a grant waits for the account phase of its login.
     pub const GRANT: Duration = Duration::from_mins(2);
 }

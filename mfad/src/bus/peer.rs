@@ -32,9 +32,8 @@ use super::{
 };
 use crate::{core::Core, session::Caller};
 
-/// Longest life of a connection: the longest dialogue that a module may ask for (300 s), and a little.
-const LIFETIME: Duration = Duration::from_secs(310);
-
+/// Longest life of a connection: the longest dialogue of a module, and a little.
+const LIFETIME: Duration = Duration::from_secs(*limits::TIMEOUT.end() + 10);
 /// How long a peer may take to make its first call: as long as the module gives itself to reach the daemon.
 const FIRST_CALL: Duration = limits::CONNECT;
 /// How long a peer may be silent whom nobody is asking anything. Somebody can stop a `sudo` of theirs with its place held.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mfad_protocol::limits;
 use policy::{
     Diagnostic, Source,
     document::{Document, Findings},
@@ -160,7 +161,7 @@ impl Settings {
             section("daemon", "[daemon]"),
         );
         let (prompt, otp, fido2, session, throttle, risk, trust, audit, daemon) = sections;
-        let (throttle, alarm) = limits(throttle, &mut findings);
+        let (throttle, alarm) = read_throttle(throttle, &mut findings);
         let settings = Self {
             prompt: Prompt::read(prompt, &mut findings),
             otp: Otp::read(otp, hostname, &mut findings),
@@ -252,8 +253,8 @@ impl Session {
         let session = Self {
             dialogue: Duration::from_secs(section.seconds(
                 "dialogue",
-                10..=10 * MINUTE,
-                45,
+                10..=*limits::TIMEOUT.end(),
+                limits::DIALOGUE.as_secs(),
                 findings,
             )),
             max: section.number("max", 8..=1_024, 256, findings) as usize,
@@ -265,14 +266,16 @@ impl Session {
 
 impl Audit {
     fn read(section: Section<'_>, findings: &mut Findings<'_>) -> Self {
+        let default = Options::default();
+        let keep = default.audit_keep.unsigned_abs();
         let audit = Self {
-            keep: Duration::from_secs(section.seconds(
-                "keep",
-                DAY..=3_650 * DAY,
-                90 * DAY,
+            keep: Duration::from_secs(section.seconds("keep", DAY..=3_650 * DAY, keep, findings)),
+            max_records: section.number(
+                "max-records",
+                1_000..=10_000_000,
+                default.audit_records,
                 findings,
-            )),
-            max_records: section.number("max-records", 1_000..=10_000_000, 100_000, findings),
+            ),
             syslog: section.boolean("syslog", true, findings),
         };
         section.finish(findings);
@@ -291,7 +294,7 @@ impl Daemon {
 }
 
 /// Reads `[throttle]`.
-fn limits(section: Section<'_>, findings: &mut Findings<'_>) -> (Limits, AlarmLimits) {
+fn read_throttle(section: Section<'_>, findings: &mut Findings<'_>) -> (Limits, AlarmLimits) {
     let default = Limits::default();
     let mut seconds = |key, range, default: i64| {
         let seconds = section.seconds(key, range, default.unsigned_abs(), findings);

@@ -10,7 +10,7 @@ use crate::{factor::otp::Hash, throttle::Limits};
 const A_QUESTION: &str = "`text` must be a few words, a colon and a blank, as in \"Verification code: \": clients match on it";
 const NO_DURATION: &str = "`dialogue` must be a duration such as \"30s\", \"10m\", \"12h\" or \"30d\", not a whole number";
 const BAD_DURATION: &str =
-    "`dialogue` must be a duration such as \"30s\", \"10m\", \"12h\" or \"30d\", 10s to 10m";
+    "`dialogue` must be a duration such as \"30s\", \"10m\", \"12h\" or \"30d\", 10s to 5m";
 
 fn settings(text: &str) -> Result<Settings, Vec<String>> {
     let parsed = Settings::parse(
@@ -207,7 +207,7 @@ fn a_bad_setting_is_refused_with_its_place_and_its_range() {
         &[
             (
                 "dialogue = \"0s\"",
-                "`dialogue` is \"0s\"; it must be 10s to 10m",
+                "`dialogue` is \"0s\"; it must be 10s to 5m",
             ),
             ("dialogue = 45", NO_DURATION),
             ("dialogue = \"-45s\"", BAD_DURATION),

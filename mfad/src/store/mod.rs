@@ -239,8 +239,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             limits: throttle::Limits::default(),
-            audit_keep: 400 * 86_400,
-            audit_records: 1_000_000,
+            audit_keep: 90 * 86_400,
+            audit_records: 100_000,
             history_keep: 90 * 86_400,
             failure_window: 3_600,
         }

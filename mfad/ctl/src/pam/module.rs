@@ -97,7 +97,7 @@ impl Arguments {
                 return digits
                     && value
                         .parse::<u64>()
-                        .is_ok_and(|seconds| (5..=300).contains(&seconds));
+                        .is_ok_and(|seconds| limits::TIMEOUT.contains(&seconds));
             }
             ("guard", Some("none")) => self.guard.clear(),
             ("guard", Some(value)) => {

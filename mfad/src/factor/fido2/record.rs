@@ -6,10 +6,8 @@ use crate::{
     store::seal::{Identity, Keyring},
 };
 
-/// Longest credential id, in bytes (WebAuthn level 3 §6.5.1).
-pub const MAX_CREDENTIAL_ID: usize = 1023;
-/// Longest relying party id, in bytes: that of a host name (RFC 1035 §2.3.4).
-pub const MAX_RP_ID: usize = 253;
+/// What can be kept is what can be asked for.
+pub use mfad_protocol::fido::{CREDENTIAL_ID as MAX_CREDENTIAL_ID, RP_ID as MAX_RP_ID};
 
 /// First byte of a sealed record.
 const RECORD_VERSION: u8 = 1;
