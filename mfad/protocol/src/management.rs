@@ -28,7 +28,7 @@ pub struct CredentialInfo {
 #[derive(Debug, Clone, PartialEq, Eq, SerializeDict, DeserializeDict, Type)]
 #[zbus(signature = "dict", rename_all = "kebab-case")]
 pub struct BudgetInfo {
-    /// `otp` or `backup-codes`.
+    /// `otp`, `backup-codes` or `key`.
     pub class: String,
     /// Failures in the last 30 days.
     pub failures: u32,
@@ -36,7 +36,7 @@ pub struct BudgetInfo {
     pub limit: u32,
     /// Until when a lane is delayed, if any is; the latest of them.
     pub delayed_until: Option<i64>,
-    /// The class accepts nothing until an administrator unlocks it.
+    /// The class accepts nothing until an administrator unlocks it. Only `otp` ever is.
     pub disabled: bool,
 }
 
@@ -111,7 +111,7 @@ pub struct EnrollmentOptions {
 pub struct EnrollmentOffer {
     /// Names the enrollment in `Confirm`; for an administrator's enrollment, the new credential.
     pub id: String,
-    /// `totp`, `hotp` or `backup-codes`.
+    /// A word of [`factors`](crate::factors).
     pub kind: String,
     /// What it will be called.
     pub name: String,

@@ -29,9 +29,5 @@ pub const VENDOR_DIR: &str = "/usr/lib/mfa";
 /// The static system user that the daemon runs as.
 pub const DAEMON_USER: &str = "mfad";
 
-/// GUID of the peer-to-peer connections. Both ends skip the SASL handshake once the kernel has told them who the other
-/// is (`SO_PEERCRED`), so this names no bus and only has to be the same on both sides.
-pub const PEER_GUID: &str = "6d6661640000000000000000706565b1";
-
 /// PAM environment variable in which the account phase hands the session phase its grant. Removed by `open_session`.
 pub const GRANT_VARIABLE: &str = "PAM_MFA_GRANT";

@@ -23,7 +23,7 @@ pub enum Event {
     Enrollment,
     /// A factor was removed or renamed, a person reset or unlocked.
     Administration,
-    /// The configuration was loaded, kept or refused.
+    /// The configuration was loaded or refused, or the policy in the shadow was.
     Configuration,
     /// Something an operator should look at now.
     Alarm,

@@ -107,11 +107,11 @@ impl Trail {
 fn severity(record: &Record) -> Severity {
     match (record.event, record.outcome.as_str()) {
         (Event::Alarm, _) => Severity::Alert,
-        (_, "unavailable") | (Event::Configuration, "refused" | "kept") => Severity::Error,
+        (_, "unavailable") | (Event::Configuration, "refused") => Severity::Error,
         (
             _,
             "wrong" | "replayed" | "delayed" | "exhausted" | "source-limited" | "not-evaluated"
-            | "denied",
+            | "denied" | "shadow-refused",
         ) => Severity::Warning,
         (Event::Enrollment | Event::Administration | Event::Configuration, _) | (_, "granted") => {
             Severity::Notice

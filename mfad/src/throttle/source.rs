@@ -96,11 +96,6 @@ impl SourceLimit {
         u32::try_from((seconds + self.interval - 1) / self.interval).unwrap_or(u32::MAX)
     }
 
-    /// Whether its state is that of a source never seen, so that it can be forgotten.
-    pub const fn is_clear(clear_at: i64, now: i64) -> bool {
-        clear_at <= now
-    }
-
     /// The state without what is past, and, where the clock was set back, without more than can be owed.
     pub fn settled(self, clear_at: i64, now: i64) -> i64 {
         clear_at.clamp(now, now.saturating_add(self.burst + self.interval))

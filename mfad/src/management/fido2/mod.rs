@@ -40,7 +40,7 @@ const HELD: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(40);
 /// How much longer the helper may take.
 const MARGIN: Duration = Duration::from_secs(2);
-/// How long an enrollment waits for its next turn.
+/// How long one enrollment may take, all its turns together.
 const LIFETIME: Duration = Duration::from_mins(2);
 /// Most at once. One of each person; there are not many keys at one machine.
 const MOST: usize = 16;
