@@ -6,7 +6,7 @@ use std::{
     os::unix::fs::FileTypeExt as _,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use mfad_protocol::fido::{Event, FRAME, Outcome, Progress, Request};
@@ -15,6 +15,9 @@ use zeroize::Zeroizing;
 
 /// Most that is told of one question: a helper that says more is not well.
 const MOST_TOLD: usize = 1_000;
+
+/// How much longer than a key the helper may take.
+const MARGIN: Duration = Duration::from_secs(2);
 
 /// Where the helper is reached.
 #[derive(Debug, Clone, Default)]
@@ -68,7 +71,7 @@ impl Helper {
         Warm(Arc::new(Mutex::new(started)))
     }
 
-    /// Asks, until that moment. What the helper tells meanwhile goes to `news`, if there is room.
+    /// Asks, in the time until that moment, which is what the request gives a key. What the helper tells meanwhile goes to `news`, if there is room.
     pub async fn ask(
         &self,
         request: &Request,
@@ -99,7 +102,7 @@ impl Helper {
             }
             Err(Unreachable("it talks without end".into()))
         };
-        timeout_at(until.into(), asking)
+        timeout_at((until + MARGIN).into(), asking)
             .await
             .unwrap_or_else(|_| Err(Unreachable("it does not keep to its time".into())))
     }

@@ -1,7 +1,7 @@
 //! Asks the security keys of this machine, through the helper, for a signature of a key that the person has enrolled, and
 //! looks at what comes back: nothing that the helper says counts until a signature verifies.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mfad_protocol::fido::{
     Assert, Assertion, Bytes, Failure, Outcome, Pin, Progress, Request, Wanted,
@@ -18,9 +18,6 @@ use crate::{
     helper::{Helper, Warm},
     store::Kind,
 };
-
-/// How much longer than a key the helper may take.
-const MARGIN: Duration = Duration::from_secs(2);
 
 /// What is asked.
 pub(super) struct Question {
@@ -42,7 +39,7 @@ pub(super) async fn ask(helper: Helper, question: Question, news: mpsc::Sender<P
         return Asked::nothing("No key can be asked.", "no challenge could be made");
     };
     let outcome = helper
-        .ask(&request, &question.warm, question.until + MARGIN, &news)
+        .ask(&request, &question.warm, question.until, &news)
         .await;
     match outcome {
         Ok(Outcome::Asserted(assertion)) => weigh(&question, &client_data, &assertion),

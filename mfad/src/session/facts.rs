@@ -258,9 +258,7 @@ impl Facts {
     /// Takes in what logind says of a process that is named by somebody who is not root. They name which of their own
     /// sessions they like, so that it counts for no more than which of their own keys can be asked.
     pub fn settle_own_seat(&mut self, uid: u32, whereabouts: &Whereabouts) {
-        self.sits_here = whereabouts
-            .session()
-            .is_some_and(|session| session.uid == uid && session.seat.is_some());
+        self.sits_here = whereabouts.is_at_a_seat(uid);
     }
 
     /// Whether a replay hint may be given: it tells that the owner logged in within the last half minute, which only

@@ -7,17 +7,17 @@ use std::{
 };
 
 use mfad_protocol::{
-    AgentTrouble, Message, State, Step, Style,
+    AgentTrouble, State, Step,
     fido::{Pin, Progress},
 };
 use tokio::{sync::mpsc, task::JoinHandle};
-use zeroize::Zeroizing;
 
 use super::{
     Caller, asking_agent, asking_fido2,
     dialogue::Dialogue,
     keys::Turn,
     running::{Running, Stage},
+    waiting::{HELD, MOST_NEWS, ask_for_pin, typed_pin, wait},
 };
 use crate::{
     audit::Admitted,
@@ -26,12 +26,8 @@ use crate::{
     throttle::Class,
 };
 
-/// How long the daemon holds back its answer to a module that waits.
-const HELD: Duration = Duration::from_secs(5);
 /// How long a key is waited for, so that time is left for another factor.
 const PATIENCE: Duration = Duration::from_secs(25);
-/// Most that is kept to be told of a key; what is beyond is not told.
-const MOST_NEWS: usize = 8;
 /// Most times that a dialogue asks keys.
 pub(super) const MOST_ASKED: u8 = 8;
 
@@ -187,7 +183,10 @@ impl Engine {
             Some(Turn::Agent) | None => (Work::Connection, Some(true)),
         };
         running.stage = Stage::Key(Box::new(Keying { dialogue, work }));
-        Step { wants_fd, ..wait() }
+        Step {
+            wants_fd,
+            ..wait(None)
+        }
     }
 
     /// Has the keys of this machine asked.
@@ -231,7 +230,7 @@ impl Engine {
             let asking = self.ask_plugged(running, &dialogue, Some(pin), heard_at);
             let work = Work::Asking(asking);
             running.stage = Stage::Key(Box::new(Keying { dialogue, work }));
-            return wait();
+            return wait(None);
         }
         if matches!(keying.work, Work::Connection) {
             let Some(socket) = descriptor else {
@@ -257,12 +256,12 @@ impl Engine {
         };
         let turn = asking.turn;
         let asked = match asking.hear().await {
-            Heard::Nothing => return wait(),
+            Heard::Nothing => return wait(None),
             // A host that shows prompts alone would leave the person waiting for what they were not told.
             Heard::Told(sentence) if running.facts.silent => {
                 Asked::nothing(sentence, "something stood in the way")
             }
-            Heard::Told(sentence) => return tell(sentence),
+            Heard::Told(sentence) => return wait(Some(sentence)),
             Heard::Asked(asked) => asked,
         };
         if matches!(asked, Asked::Nothing { .. }) {
@@ -300,7 +299,7 @@ impl Engine {
                 running.asks_left -= 1;
                 let work = Work::Pin;
                 running.stage = Stage::Key(Box::new(Keying { dialogue, work }));
-                return secret(prompt);
+                return ask_for_pin(prompt);
             }
             Asked::Pin { .. } => super::answering::ask(running.prompt(&dialogue)),
             Asked::Nothing { told, why } => {
@@ -312,40 +311,4 @@ impl Engine {
         running.stage = Stage::Code(dialogue);
         step
     }
-}
-
-fn wait() -> Step {
-    Step {
-        retry_after_ms: Some(0),
-        ..Step::of(State::Wait)
-    }
-}
-
-fn tell(sentence: &str) -> Step {
-    Step {
-        messages: vec![Message {
-            style: Style::Info,
-            text: sentence.to_owned(),
-        }],
-        ..wait()
-    }
-}
-
-fn secret(prompt: String) -> Step {
-    Step {
-        messages: vec![Message {
-            style: Style::Secret,
-            text: prompt,
-        }],
-        ..Step::of(State::Continue)
-    }
-}
-
-/// A PIN that was typed; `None`: the person would rather not.
-fn typed_pin(answers: &[Vec<u8>]) -> Option<Pin> {
-    let [typed] = answers else {
-        return None;
-    };
-    let typed = std::str::from_utf8(typed).ok()?;
-    (!typed.is_empty()).then(|| Pin::new(Zeroizing::new(typed.to_owned())))
 }

@@ -29,6 +29,7 @@ mod shadowing;
 pub mod ssh_keys;
 mod subject;
 pub mod verdict;
+pub(crate) mod waiting;
 mod weighing;
 pub mod whereabouts;
 

@@ -38,6 +38,12 @@ impl Whereabouts {
         }
     }
 
+    /// Whether it is a session of `uid` at a seat of this machine.
+    pub fn is_at_a_seat(&self, uid: u32) -> bool {
+        self.session()
+            .is_some_and(|session| session.uid == uid && session.seat.is_some())
+    }
+
     /// What proofs of `uid` in this session are kept under. Somebody else's session (`su`, then `sudo` in it) proves
     /// nothing about them.
     pub fn proofs_of(&self, uid: Option<u32>) -> Option<SessionKey> {

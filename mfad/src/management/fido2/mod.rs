@@ -17,7 +17,7 @@ use mfad_protocol::{
 use tokio::{sync::mpsc, task::JoinHandle};
 use zeroize::Zeroizing;
 
-use self::words::{refusal, secret, sentence, wait};
+use self::words::{prompt, refusal, sentence};
 use super::{
     Refusal,
     offers::{Offer, Offered},
@@ -30,22 +30,20 @@ use crate::{
         otp::identity,
     },
     helper::{Helper, Unreachable, Warm},
-    session::Caller,
+    session::{
+        Caller,
+        waiting::{HELD, MOST_NEWS, ask_for_pin, typed_pin, wait},
+        whereabouts::Whereabouts,
+    },
     store::{Kind, Person},
 };
 
-/// How long the daemon holds back its answer.
-const HELD: Duration = Duration::from_secs(5);
 /// How long a key is waited for.
 const PATIENCE: Duration = Duration::from_secs(40);
-/// How much longer the helper may take.
-const MARGIN: Duration = Duration::from_secs(2);
 /// How long one enrollment may take, all its turns together.
 const LIFETIME: Duration = Duration::from_mins(2);
 /// Most at once. One of each person; there are not many keys at one machine.
 const MOST: usize = 16;
-/// Most that is kept to be told.
-const MOST_NEWS: usize = 8;
 
 /// What an owner asked of their new key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -156,7 +154,7 @@ impl Engine {
         answers: &[Vec<u8>],
     ) -> Result<Turn, Refusal> {
         if matches!(making.work, Work::Pin) {
-            let pin = pin(answers)
+            let pin = typed_pin(answers)
                 .ok_or_else(|| Refusal::Denied("no PIN, no key: nothing was stored".into()))?;
             let asked = self.ask_for_making(&making.offer, making.terms, Some(pin));
             (making.work, making.client_data) = asked.await?;
@@ -214,12 +212,9 @@ impl Engine {
         }
         let whereabouts = match process {
             Some(process) => self.own_whereabouts(process).await,
-            None => crate::session::whereabouts::Whereabouts::Unknown,
+            None => Whereabouts::Unknown,
         };
-        let sits_here = whereabouts
-            .session()
-            .is_some_and(|session| session.uid == caller.uid && session.seat.is_some());
-        if sits_here {
+        if whereabouts.is_at_a_seat(caller.uid) {
             return Ok(());
         }
         Err(Refusal::Denied(
@@ -288,7 +283,7 @@ impl Engine {
             )) => {
                 making.work = Work::Pin;
                 self.makings.put(id, making)?;
-                Ok((secret(failure), Vec::new()))
+                Ok((ask_for_pin(prompt(failure)), Vec::new()))
             }
             Ok(Outcome::Failed(failure)) => Err(refusal(failure)),
             Ok(_) => Err(Refusal::Unavailable(
@@ -369,12 +364,7 @@ async fn ask(
     news: mpsc::Sender<Progress>,
 ) -> Result<Outcome, Unreachable> {
     helper
-        .ask(
-            &request,
-            &Warm::default(),
-            Instant::now() + PATIENCE + MARGIN,
-            &news,
-        )
+        .ask(&request, &Warm::default(), Instant::now() + PATIENCE, &news)
         .await
 }
 
@@ -387,12 +377,4 @@ fn user_id(name: &str, rp_id: &str) -> Vec<u8> {
         .chain_update(name)
         .finalize()
         .to_vec()
-}
-
-fn pin(answers: &[Vec<u8>]) -> Option<Pin> {
-    let [typed] = answers else {
-        return None;
-    };
-    let typed = std::str::from_utf8(typed).ok()?;
-    (!typed.is_empty()).then(|| Pin::new(Zeroizing::new(typed.to_owned())))
 }

@@ -1,26 +1,11 @@
 //! What is said while a security key is enrolled, and why it was not.
 
-use mfad_protocol::{
-    Message, State, Step, Style,
-    fido::{Failure, Progress},
-};
+use mfad_protocol::fido::{Failure, Progress};
 
 use super::Refusal;
 
-pub(super) fn wait(told: Option<&str>) -> Step {
-    let told = told.map(|text| Message {
-        style: Style::Info,
-        text: text.to_owned(),
-    });
-    Step {
-        messages: told.into_iter().collect(),
-        retry_after_ms: Some(0),
-        ..Step::of(State::Wait)
-    }
-}
-
-pub(super) fn secret(failure: Failure) -> Step {
-    let text = match failure {
+pub(super) fn prompt(failure: Failure) -> String {
+    match failure {
         Failure::PinWrong { tries: Some(1) } => {
             "Wrong PIN; 1 try left. PIN of the key: ".to_owned()
         }
@@ -29,13 +14,6 @@ pub(super) fn secret(failure: Failure) -> Step {
         }
         Failure::PinWrong { tries: None } => "Wrong PIN. PIN of the key: ".to_owned(),
         _ => "PIN of the key: ".to_owned(),
-    };
-    Step {
-        messages: vec![Message {
-            style: Style::Secret,
-            text,
-        }],
-        ..Step::of(State::Continue)
     }
 }
 
