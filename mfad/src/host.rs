@@ -5,6 +5,8 @@ use std::{fs, path::Path};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
+use crate::hex;
+
 /// Where it is kept, and where a number is that holds until the next start of the system.
 const MACHINE_ID: &str = "/etc/machine-id";
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -22,12 +24,9 @@ pub fn identity() -> [u8; 16] {
     derive(id.unwrap_or_default())
 }
 
-/// 32 hexadecimal digits.
+/// 32 hexadecimal digits that are not all 0.
 fn parse(text: &str) -> Option<[u8; 16]> {
-    let digits = text.trim_end();
-    let hexadecimal = digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let number = hexadecimal.then(|| u128::from_str_radix(digits, 16).ok())??;
-    (number != 0).then_some(number.to_be_bytes())
+    hex::decode(text.trim_end()).filter(|id| *id != [0; 16])
 }
 
 fn derive(machine: [u8; 16]) -> [u8; 16] {
@@ -72,7 +71,7 @@ mod tests {
     fn it_is_what_systemd_derives() {
         let machine = parse("0123456789abcdef0123456789abcdef").unwrap();
         assert_eq!(
-            crate::hex::encode(&derive(machine)),
+            hex::encode(&derive(machine)),
             "dc80349d87424fa899b880b334444bec"
         );
     }

@@ -53,10 +53,7 @@ fn unfit(text: &str) -> Option<String> {
 
 /// As models are listed: 32 hexadecimal digits, with or without hyphens.
 fn parse(text: &str) -> Option<[u8; 16]> {
-    let digits = text.replace('-', "");
-    let fits = digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let number = fits.then(|| u128::from_str_radix(&digits, 16).ok())??;
-    Some(number.to_be_bytes())
+    hex::decode(&text.replace('-', ""))
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use sha2::Sha256;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{CredentialId, Kind, PersonKey};
+use crate::hex;
 
 /// First word of every line of a key file.
 const FORMAT: &str = "mfad-key";
@@ -297,13 +298,13 @@ fn generate_line(number: u8) -> Result<Zeroizing<String>, SealError> {
 
 fn parse_line(line: &str) -> Result<Key, &'static str> {
     let mut words = line.split_ascii_whitespace();
-    let (Some(FORMAT), Some(number), Some(hex), None) =
+    let (Some(FORMAT), Some(number), Some(digits), None) =
         (words.next(), words.next(), words.next(), words.next())
     else {
         return Err("expected `mfad-key NUMBER HEX`");
     };
     let number = number.parse().map_err(|_| "a key's number is 0 to 255")?;
-    let secret = parse_hex(hex).ok_or("a key has 64 hexadecimal digits")?;
+    let secret = parse_hex(digits).ok_or("a key has 64 hexadecimal digits")?;
     let subkey = |label: &[u8]| mac(&secret, label).ok_or("the key cannot be used");
     Ok(Key {
         number,
@@ -312,17 +313,9 @@ fn parse_line(line: &str) -> Result<Key, &'static str> {
     })
 }
 
-fn parse_hex(hex: &str) -> Option<Zeroizing<[u8; 32]>> {
+fn parse_hex(digits: &str) -> Option<Zeroizing<[u8; 32]>> {
     let mut secret = Zeroizing::new([0_u8; 32]);
-    if hex.len() != 2 * secret.len() {
-        return None;
-    }
-    for (byte, pair) in secret.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
-        for digit in pair {
-            let digit = char::from(*digit).to_digit(16)?;
-            *byte = (*byte << 4) | u8::try_from(digit).ok()?;
-        }
-    }
+    hex::decode_into(digits, secret.as_mut())?;
     Some(secret)
 }
 

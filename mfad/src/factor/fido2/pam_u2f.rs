@@ -9,6 +9,7 @@ use super::{
     cose::PublicKey,
     record::{MAX_CREDENTIAL_ID, MAX_RP_ID, Registered},
 };
+use crate::hex;
 
 /// Why a credential cannot be taken over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,14 +87,9 @@ fn coordinates(bytes: &[u8]) -> Option<PublicKey> {
     Some(PublicKey::of_point(*x, y.try_into().ok()?))
 }
 
-fn old_point(hex: &str) -> Option<PublicKey> {
-    let point = hex.strip_prefix("04").filter(|point| point.len() == 128)?;
-    let bytes = (0..128)
-        .step_by(2)
-        .map(|at| point.get(at..at + 2))
-        .map(|pair| u8::from_str_radix(pair?, 16).ok())
-        .collect::<Option<Vec<u8>>>()?;
-    coordinates(&bytes)
+fn old_point(digits: &str) -> Option<PublicKey> {
+    let point: [u8; 64] = hex::decode(digits.strip_prefix("04")?)?;
+    coordinates(&point)
 }
 
 #[cfg(test)]
