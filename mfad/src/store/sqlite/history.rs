@@ -169,9 +169,7 @@ fn failures(
     let mut of_user = 0_u32;
     for class in Class::ALL {
         let Some(mut ledger) = judge::read_ledger(connection, person, class)? else {
-            return Ok(Err(StoreError::Corrupt(
-                "a ledger of failures cannot be read; unlock the person".into(),
-            )));
+            return Ok(Err(judge::unreadable_ledger()));
         };
         ledger.settle(now.steady);
         of_user = of_user.saturating_add(ledger.recent(now.steady, options.failure_window));

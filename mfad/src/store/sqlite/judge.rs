@@ -53,9 +53,7 @@ pub(super) fn judge(
     let limits = tx.options.limits;
     let now = attempt.now.steady;
     let Some(mut case) = Case::open(tx, attempt)? else {
-        return Ok(Err(StoreError::Corrupt(
-            "a ledger of failures cannot be read; unlock the person".into(),
-        )));
+        return Ok(Err(unreadable_ledger()));
     };
     case.ledger_changed = case.ledger.settle(now);
     // Without failures there is room for any answer, and no need to reckon what it could cost.
@@ -346,6 +344,11 @@ pub(super) fn read_ledger(
         || Some(Ledger::new(class)),
         |bytes| Ledger::decode(class, &bytes),
     ))
+}
+
+/// What to say where there is none.
+pub(super) fn unreadable_ledger() -> StoreError {
+    StoreError::Corrupt("a ledger of failures cannot be read; unlock the person".into())
 }
 
 fn write_ledger(

@@ -11,17 +11,26 @@ use crate::{
     throttle::Class,
 };
 
+/// Reads people as [`person_of`] takes them: those of whom the rest says so.
+macro_rules! people {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, realm, name, uid, last_login, failures_since, last_mfa, preferred, \
+             (SELECT text FROM requirement WHERE person = id) FROM person ",
+            $rest
+        )
+    };
+}
+
 /// The person of that name.
 pub(super) fn find(
     connection: &Connection,
     realm: &str,
     name: &str,
 ) -> rusqlite::Result<Option<Person>> {
+    let sql = people!("WHERE realm = ?1 AND name = ?2 AND id > 0");
     let found = connection
-        .prepare_cached(
-            "SELECT id, realm, name, uid, last_login, failures_since, last_mfa, preferred, \
-             (SELECT text FROM requirement WHERE person = id) FROM person WHERE realm = ?1 AND name = ?2 AND id > 0",
-        )?
+        .prepare_cached(sql)?
         .query_row(params![realm, name], person_of)
         .optional()?;
     found.map(|person| complete(connection, person)).transpose()
@@ -34,9 +43,7 @@ pub(super) fn list(
     after: &str,
     limit: u32,
 ) -> rusqlite::Result<Vec<Person>> {
-    let sql = "SELECT id, realm, name, uid, last_login, failures_since, last_mfa, preferred, \
-               (SELECT text FROM requirement WHERE person = id) FROM person \
-               WHERE realm = ?1 AND name > ?2 AND id > 0 ORDER BY name LIMIT ?3";
+    let sql = people!("WHERE realm = ?1 AND name > ?2 AND id > 0 ORDER BY name LIMIT ?3");
     let mut statement = connection.prepare_cached(sql)?;
     let people = statement.query_map(params![realm, after, limit], person_of)?;
     people.map(|person| complete(connection, person?)).collect()
@@ -48,8 +55,7 @@ pub(super) fn after(
     after: i64,
     limit: u32,
 ) -> rusqlite::Result<Vec<Person>> {
-    let sql = "SELECT id, realm, name, uid, last_login, failures_since, last_mfa, preferred, \
-               (SELECT text FROM requirement WHERE person = id) FROM person WHERE id > ?1 ORDER BY id LIMIT ?2";
+    let sql = people!("WHERE id > ?1 ORDER BY id LIMIT ?2");
     let mut statement = connection.prepare_cached(sql)?;
     let people = statement.query_map(params![after, limit], person_of)?;
     people.map(|person| complete(connection, person?)).collect()
@@ -115,9 +121,7 @@ pub(super) fn budgets(
     let mut budgets = Vec::new();
     for class in Class::ALL {
         let Some(mut ledger) = judge::read_ledger(connection, person, class)? else {
-            return Ok(Err(StoreError::Corrupt(
-                "a ledger of failures cannot be read; unlock the person".into(),
-            )));
+            return Ok(Err(judge::unreadable_ledger()));
         };
         ledger.settle(now.steady);
         budgets.push(Budget {
