@@ -386,12 +386,7 @@ impl Engine {
         let Ok(Some(person)) = self.person(running).await else {
             return Vec::new();
         };
-        let left: usize = person
-            .credentials
-            .iter()
-            .map(|credential| credential.codes.len())
-            .sum();
-        let text = match left {
+        let text = match person.codes_left().unwrap_or_default() {
             0 => "That was your last backup code. Make new ones: mfactl codes".to_owned(),
             1 => "1 backup code left. Make new ones: mfactl codes".to_owned(),
             left => format!("{left} backup codes left."),

@@ -250,18 +250,10 @@ impl Engine {
                 "{many} failed second factors since your last login."
             ))),
         }
-        let left: usize = person
-            .credentials
-            .iter()
-            .map(|credential| credential.codes.len())
-            .sum();
-        let has_set = person
-            .credentials
-            .iter()
-            .any(|credential| credential.kind == crate::store::Kind::BackupCodes);
-        if has_set && left <= 2 {
+        if let Some(left @ 0..=2) = person.codes_left() {
+            let codes = if left == 1 { "code" } else { "codes" };
             lines.push(info(format!(
-                "{left} backup codes left. Make new ones: mfactl codes"
+                "{left} backup {codes} left. Make new ones: mfactl codes"
             )));
         }
         lines

@@ -80,6 +80,14 @@ impl Person {
         };
         Kind::ALL.into_iter().filter(usable).collect()
     }
+
+    /// How many backup codes are left; `None` without a set of them.
+    pub fn codes_left(&self) -> Option<usize> {
+        let sets = self.credentials.iter();
+        let mut sets = sets.filter(|credential| credential.kind == Kind::BackupCodes);
+        let first = sets.next()?;
+        Some(sets.fold(first.codes.len(), |left, set| left + set.codes.len()))
+    }
 }
 
 /// What kind of credential a record is. The words are those of `mfactl` and of policy.
