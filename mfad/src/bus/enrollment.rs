@@ -117,11 +117,7 @@ impl Enrollment {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), Error> {
         let call = self.call(bus, &header).await?;
-        let Call { engine, caller, .. } = &call;
-        engine.offers.withdraw(&offer, caller.uid);
-        if engine.makings.withdraw(&offer, caller.uid) {
-            let _its_place = engine.offers.close(&offer);
-        }
+        call.engine.withdraw_own(&call.caller, &offer);
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! Factors and users as their owners and administrators manage them. Who may act is settled before it comes here.
 
+mod enrolling;
 pub mod fido2;
 mod offers;
 mod own;
@@ -13,6 +14,7 @@ pub use offers::Offers;
 use crate::{
     engine::REALM,
     factor::FactorError,
+    people::NoAnswer,
     store::{Credential, CredentialId, Person, Standing, StoreError},
 };
 
@@ -60,6 +62,20 @@ impl From<StoreError> for Refusal {
                 "{error}; nothing was changed. Next: sudo mfactl doctor"
             )),
         }
+    }
+}
+
+impl From<NoAnswer> for Refusal {
+    fn from(why: NoAnswer) -> Self {
+        Self::Unavailable(
+            match why {
+                NoAnswer::Silent => {
+                    "the name service does not answer; try again, or see: getent passwd"
+                }
+                NoAnswer::Crowded => "too many names are being looked up; try again in a moment",
+            }
+            .into(),
+        )
     }
 }
 

@@ -4,14 +4,17 @@ use std::os::fd::OwnedFd;
 
 use mfad_protocol::{CredentialInfo, limits};
 
-use super::{Refusal, offers::Offered};
+use super::{
+    Refusal,
+    offers::{Offer, Offered},
+};
 use crate::{
     engine::{Engine, REALM},
     enrollment::Maker,
     factor::{otp::identity, ssh_key},
     session::{Caller, asking_agent},
     ssh::key::PublicKey,
-    store::{Kind, Person},
+    store::{Kind, NewCredential, Person},
 };
 
 impl Engine {
@@ -28,39 +31,49 @@ impl Engine {
                 "that enrollment has expired or is used up; begin again".into(),
             ));
         };
+        match self.proven_by_signature(&offer, socket).await {
+            Ok(new) => self.keep_own(caller, id, offer, new, now).await,
+            Err(refusal) => {
+                if matches!(refusal, Refusal::Exists(_)) {
+                    // No other try would end otherwise.
+                    let _forgotten = self.offers.close(id);
+                } else {
+                    self.offers.put_back(id, offer);
+                }
+                Err(refusal)
+            }
+        }
+    }
+
+    /// What is to be stored of the key that is offered, once it has signed.
+    async fn proven_by_signature(
+        &self,
+        offer: &Offer,
+        socket: Option<OwnedFd>,
+    ) -> Result<NewCredential, Refusal> {
         let Offered::SshKey(kind, wanted) = &offer.what else {
-            self.offers.put_back(id, offer);
             return Err(Refusal::Invalid("that factor is no key".into()));
         };
-        let Some(socket) = socket else {
-            self.offers.put_back(id, offer);
-            return Err(Refusal::Invalid(
-                "a connection to an SSH agent must come along".into(),
-            ));
-        };
-        let known = match self.store.find_person(REALM, &offer.person.name).await? {
-            Some(person) => self.ssh_keys_of(&person),
-            None => Vec::new(),
-        };
+        let socket = socket.ok_or_else(|| {
+            Refusal::Invalid("a connection to an SSH agent must come along".into())
+        })?;
+        let person = self.store.find_person(REALM, &offer.person.name).await?;
+        let known = person.map(|person| self.ssh_keys_of(&person));
+        let known = known.unwrap_or_default();
         if let Some(key) = wanted {
-            not_enrolled(key, &known).inspect_err(|_| _ = self.offers.close(id))?;
+            not_enrolled(key, &known)?;
         }
-        let proof = asking_agent::prove(socket, &offer.person, *kind, wanted.clone(), &known);
-        let (key, signed) = match proof.await {
-            Ok(proof) => proof,
-            Err(sentence) => {
-                self.offers.put_back(id, offer);
-                return Err(Refusal::Denied(sentence));
-            }
-        };
+        let (key, signed) =
+            asking_agent::prove(socket, &offer.person, *kind, wanted.clone(), &known)
+                .await
+                .map_err(Refusal::Denied)?;
         let loaded = self.loaded();
         let maker = Maker {
             keyring: &self.keyring,
             settings: &loaded.settings,
         };
         let counter = signed.authenticator.map_or(0, |says| says.counter);
-        let new = maker.ssh_key(&offer.person, &key, counter, offer.name.clone())?;
-        self.keep_own(caller, id, offer, new, now).await
+        Ok(maker.ssh_key(&offer.person, &key, counter, offer.name.clone())?)
     }
 
     /// The SSH keys that a person has enrolled.

@@ -4,19 +4,19 @@ use mfad_protocol::{AuditQuery, EnrollmentOffer, EnrollmentOptions, UserInfo, li
 
 use super::{
     Refusal, checked_name, hex_id,
-    own::{factor, is_enrolled, key_of, known_kind, made_here},
+    own::{factor, is_enrolled, known_kind},
     show::nobody,
     ssh_keys,
 };
 use crate::{
     audit::Event,
     engine::{Engine, REALM},
-    enrollment::{Maker, offer_codes, offer_key},
+    enrollment::{Maker, offer_codes, offer_key, person_key},
     factor::fido2::{Registered, pam_u2f},
     people::Account,
     session::Caller,
     ssh::key::PublicKey,
-    store::{AuditFilter, Kind, Standing},
+    store::{AuditFilter, Kind, NewCredential, PersonKey, Standing, StoreError},
 };
 
 /// Most users and records returned at once.
@@ -56,44 +56,8 @@ impl Engine {
         let account = self.account_named(user).await?;
         let kind = known_kind(kind)?;
         let name = options.name.as_deref().map(checked_name).transpose()?;
-        let loaded = self.loaded();
-        let maker = Maker {
-            keyring: &self.keyring,
-            settings: &loaded.settings,
-        };
-        let key = key_of(&account);
-        let mut offer;
-        let new = if kind == Kind::BackupCodes {
-            if !self
-                .store
-                .find_person(REALM, &account.name)
-                .await?
-                .as_ref()
-                .is_some_and(is_enrolled)
-            {
-                return Err(Refusal::Invalid(format!(
-                    "backup codes need another factor first: mfactl user enroll {} totp",
-                    account.name
-                )));
-            }
-            let (set, codes, digests) = self.make_codes().await?;
-            offer = offer_codes(String::new(), kind.word(), &codes);
-            maker.backup(&key, &set, digests, name)?
-        } else if matches!(kind, Kind::SshSk | Kind::SshAgent) {
-            let public = self.key_for(&account, kind, options.key.as_deref()).await?;
-            offer = offer_key(String::new(), kind, kind.word());
-            maker.ssh_key(&key, &public, 0, name)?
-        } else if kind == Kind::Fido2 {
-            let registered = self.key_of_pam_u2f(&account, &options).await?;
-            offer = offer_key(String::new(), kind, kind.word());
-            maker.security_key(&key, &registered, 0, name)?
-        } else {
-            let kind = made_here(kind)?;
-            let generator = maker.generator(kind, &options)?;
-            offer = maker.offer_otp(String::new(), kind, kind.word(), &generator, &account.name)?;
-            let start = if kind == Kind::Hotp { 0 } else { -1 };
-            maker.otp(&key, kind, &generator, name, Standing::Active, start)?
-        };
+        let key = person_key(&account);
+        let (new, mut offer) = self.made_for(&account, &key, kind, name, &options).await?;
         let id = new.id;
         let record = self.act(
             caller,
@@ -108,7 +72,7 @@ impl Engine {
             })
             .await;
         let person = added.map_err(|error| match error {
-            crate::store::StoreError::Exists => Refusal::Exists(format!(
+            StoreError::Exists => Refusal::Exists(format!(
                 "{0} has a factor of that name, or was enrolled under another uid; see: mfactl user show {0}",
                 account.name
             )),
@@ -123,6 +87,56 @@ impl Engine {
             offer.name = added.name;
         }
         Ok(offer)
+    }
+
+    /// What is stored for somebody, and what they are to be shown of it.
+    async fn made_for(
+        &self,
+        account: &Account,
+        key: &PersonKey,
+        kind: Kind,
+        name: Option<String>,
+        options: &EnrollmentOptions,
+    ) -> Result<(NewCredential, EnrollmentOffer), Refusal> {
+        let loaded = self.loaded();
+        let maker = Maker {
+            keyring: &self.keyring,
+            settings: &loaded.settings,
+        };
+        // The offer is named after the credential once that is stored.
+        let nameless = String::new();
+        Ok(match kind {
+            Kind::BackupCodes => {
+                let person = self.store.find_person(REALM, &account.name).await?;
+                if !person.as_ref().is_some_and(is_enrolled) {
+                    return Err(Refusal::Invalid(format!(
+                        "backup codes need another factor first: mfactl user enroll {} totp",
+                        account.name
+                    )));
+                }
+                let (set, codes, digests) = self.make_codes().await?;
+                let offer = offer_codes(nameless, kind.word(), &codes);
+                (maker.backup(key, &set, digests, name)?, offer)
+            }
+            Kind::SshSk | Kind::SshAgent => {
+                let public = self.key_for(account, kind, options.key.as_deref()).await?;
+                let offer = offer_key(nameless, kind, kind.word());
+                (maker.ssh_key(key, &public, 0, name)?, offer)
+            }
+            Kind::Fido2 => {
+                let registered = self.key_of_pam_u2f(account, options).await?;
+                let offer = offer_key(nameless, kind, kind.word());
+                (maker.security_key(key, &registered, 0, name)?, offer)
+            }
+            Kind::Totp | Kind::Hotp => {
+                let generator = maker.generator(kind, options)?;
+                let offer =
+                    maker.offer_otp(nameless, kind, kind.word(), &generator, &account.name)?;
+                let start = if kind == Kind::Hotp { 0 } else { -1 };
+                let new = maker.otp(key, kind, &generator, name, Standing::Active, start)?;
+                (new, offer)
+            }
+        })
     }
 
     /// The key that an administrator enrolls for somebody. Nobody has signed with it: like any factor enrolled so, it is
@@ -227,12 +241,7 @@ impl Engine {
     }
 
     async fn account_named(&self, user: &str) -> Result<Account, Refusal> {
-        let no_answer = |_| {
-            Refusal::Unavailable(
-                "the name service does not answer; try again, or see: getent passwd".into(),
-            )
-        };
-        let found = self.people.named(user).await.map_err(no_answer)?;
+        let found = self.people.named(user).await?;
         found.ok_or_else(|| {
             Refusal::NotFound(format!(
                 "there is no user {} here",

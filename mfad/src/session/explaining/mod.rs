@@ -175,9 +175,7 @@ impl Engine {
 
 fn lost(why: Lost) -> Refusal {
     match why {
-        Lost::Account(_) => Refusal::Unavailable(
-            "the name service does not answer; try again, or see: getent passwd".into(),
-        ),
+        Lost::Account(why) => why.into(),
         Lost::Person(error) => error.into(),
     }
 }
