@@ -61,8 +61,8 @@ impl Helper {
         })
     }
 
-    /// Has a helper started for a question that is likely to come: its sandbox takes a tenth of a second to set up, which
-    /// nobody notices who is reading a prompt. One that hears nothing goes by itself.
+    /// Has a helper started for a question that is likely to come: systemd takes a moment to start it, which nobody notices
+    /// who is reading a prompt. One that hears nothing goes by itself.
     pub async fn warm(&self) -> Warm {
         let started = match &self.socket {
             Some(path) => UnixStream::connect(path).await.ok(),

@@ -18,6 +18,8 @@ pub struct Artifacts {
     pub pamdrive: PathBuf,
     /// The tests' D-Bus client.
     pub busdrive: PathBuf,
+    /// What looks at the helper of security keys.
+    pub fidodrive: PathBuf,
     /// The tests' FIDO authenticator for OpenSSH (`SecurityKeyProvider`).
     pub provider: PathBuf,
     /// The virtual security key.
@@ -63,6 +65,8 @@ pub fn artifacts() -> Result<Artifacts, Failure> {
         "pamdrive",
         "--bin",
         "busdrive",
+        "--bin",
+        "fidodrive",
         "--package",
         "vkey",
         "--bin",
@@ -89,9 +93,10 @@ pub fn artifacts() -> Result<Artifacts, Failure> {
         "target/failpoints",
     ]))?;
     let here = env::current_exe()?;
-    let (pamdrive, busdrive, vkey, provider) = (
+    let (pamdrive, busdrive, fidodrive, vkey, provider) = (
         here.with_file_name("pamdrive"),
         here.with_file_name("busdrive"),
+        here.with_file_name("fidodrive"),
         here.with_file_name("vkey"),
         here.with_file_name("libmfa_sk_provider.so"),
     );
@@ -116,6 +121,7 @@ pub fn artifacts() -> Result<Artifacts, Failure> {
         tree,
         pamdrive,
         busdrive,
+        fidodrive,
         vkey,
         provider,
         faulty: top.join("target/failpoints/debug/libpam_mfa.so"),

@@ -3,7 +3,6 @@
 use std::{
     fs::{File, OpenOptions},
     os::unix::fs::OpenOptionsExt as _,
-    sync::{Mutex, PoisonError},
 };
 
 use ctap_hid_fido2::{FidoKeyHid, FidoKeyHidFactory, HidParam, LibCfg, get_fidokey_devices};
@@ -18,9 +17,6 @@ use crate::{
 /// Most keys that are looked at.
 const MOST: usize = 16;
 
-/// hidapi keeps its last error in one place for all threads.
-static HIDAPI: Mutex<()> = Mutex::new(());
-
 /// A key that is plugged in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Plugged {
@@ -31,7 +27,6 @@ pub(crate) struct Plugged {
 
 /// The keys that are plugged in.
 pub(crate) fn plugged() -> Vec<Plugged> {
-    let _one = HIDAPI.lock().unwrap_or_else(PoisonError::into_inner);
     get_fidokey_devices()
         .into_iter()
         .filter_map(|device| match device.param {
@@ -79,11 +74,9 @@ impl Key {
             .map_err(|_| Trouble::Gone)?;
         let lock = Flock::lock(node, FlockArg::LockExclusiveNonblock)
             .map_err(|_| Trouble::Failed(Failure::Busy))?;
-        let fido = {
-            let _one = HIDAPI.lock().unwrap_or_else(PoisonError::into_inner);
+        let fido =
             FidoKeyHidFactory::create_by_params(&[HidParam::Path(plugged.path.clone())], &quiet())
-        }
-        .map_err(|error| trouble(&error.to_string()))?;
+                .map_err(|error| trouble(&error.to_string()))?;
         let abilities = abilities(&fido)?;
         let fido = fido.with_pin_protocol_version(abilities.pin_protocol);
         Ok(Self {

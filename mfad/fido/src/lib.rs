@@ -3,9 +3,10 @@
 //!
 //! `ctap-hid-fido2` trusts keys more than one may: some replies make it panic, and its reads wait for ever. So each key is
 //! looked at in a thread of its own, panics stay there, and a watchdog ends the process at its deadline or when `mfad` has
-//! gone. Nothing is written to standard output or error, which the crate takes for its own.
+//! gone. Nothing is written to standard output or error, which the crate takes for its own, but one line before it begins.
 
 mod assert;
+mod confine;
 mod failure;
 mod key;
 mod line;
@@ -15,6 +16,7 @@ mod verification;
 mod watch;
 
 use std::{
+    fs::OpenOptions,
     os::{fd::AsFd as _, unix::net::UnixStream},
     panic::{AssertUnwindSafe, catch_unwind},
     process::ExitCode,
@@ -24,10 +26,32 @@ use std::{
 
 use mfad_protocol::fido::{Failure, Outcome, Request, WAIT_MS};
 
-use crate::{line::Line, watch::Watch};
+use nix::unistd::dup2_stderr;
+
+use crate::{confine::Confined, line::Line, watch::Watch};
 
 /// How long a list of the keys may take: it is asked while somebody waits.
 const LIST: Duration = Duration::from_secs(2);
+
+/// Gives up whatever serving a connection does not need, for good: files by Landlock, and after it standard error. `false`:
+/// it must not be served. Before anything else, since it holds for this thread and those that it starts.
+pub fn confine() -> bool {
+    // The numbers are the journal's: a warning, an error.
+    match confine::confine() {
+        Ok(Confined::Yes) => {}
+        Ok(Confined::NotHere) => eprintln!(
+            "<4>No Landlock here: a hostile security key that takes over this process could read what every user may."
+        ),
+        Err(error) => {
+            eprintln!("<3>Cannot confine itself: {error}");
+            return false;
+        }
+    }
+    OpenOptions::new()
+        .write(true)
+        .open("/dev/null")
+        .is_ok_and(|nowhere| dup2_stderr(nowhere).is_ok())
+}
 
 /// Serves the connection that is standard input.
 pub fn run() -> ExitCode {

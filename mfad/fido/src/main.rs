@@ -4,5 +4,8 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if !mfad_fido::confine() {
+        return ExitCode::FAILURE;
+    }
     mfad_fido::run()
 }

@@ -10,6 +10,7 @@ pub mod daemon;
 pub mod drive;
 pub mod enumeration;
 pub mod explained;
+pub mod helper;
 pub mod hygiene;
 pub mod leaving;
 pub mod login;
@@ -155,6 +156,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         vm::CASES,
         security_key::CASES,
         seat::CASES,
+        helper::CASES,
         hygiene::CASES,
     ]
     .into_iter()

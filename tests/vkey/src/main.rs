@@ -19,12 +19,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::{
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    time::{ClockId, clock_gettime},
+};
 use uhid::Device;
 use vkey::Key;
 
 const USAGE: &str = "\
-usage: vkey run NAME [--state FILE]    a key by this name is plugged in until this program ends
+usage: vkey run NAME [--state FILE]    a key by this name is plugged in until this program ends; after each blinking it
+                                       prints its own time, and when it answered (monotonic clock)
        vkey tell NAME ORDER...         gives it orders; see below
 
 Both use the socket /run/vkey/NAME.sock, or one in VKEY_RUN. With --state, credentials, counter and PIN outlive the program.
@@ -89,6 +93,39 @@ impl Port {
     }
 }
 
+/// The key's own time: what it has spent on commands since it blinked last, the waiting for a touch included.
+#[derive(Debug, Default)]
+struct Stint {
+    since: Option<Instant>,
+    worked: Duration,
+    blinked: bool,
+}
+
+impl Stint {
+    /// Once a command that made it blink is answered, says how long all took, and when that was.
+    fn tell(&mut self, key: &Key) -> io::Result<()> {
+        self.blinked |= key.blinks();
+        if key.works() {
+            return Ok(());
+        }
+        if let Some(since) = self.since.take() {
+            self.worked += since.elapsed();
+        }
+        if self.blinked {
+            let now = Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC)?);
+            let worked = self.worked.as_micros();
+            *self = Self::default();
+            // Whoever does not listen misses it.
+            let _ = writeln!(
+                io::stdout(),
+                "blinked: worked {worked} us, answered at {} us",
+                now.as_micros()
+            );
+        }
+        Ok(())
+    }
+}
+
 fn socket(name: &str) -> PathBuf {
     let directory = env::var_os("VKEY_RUN").unwrap_or_else(|| "/run/vkey".into());
     Path::new(&directory).join(format!("{name}.sock"))
@@ -110,15 +147,19 @@ fn run(name: &str, state: Option<&Path>) -> io::Result<()> {
     port.follow(&key)?;
     let begun = Instant::now();
     let mut saved = key.save();
+    let mut stint = Stint::default();
     loop {
         await_something(port.device.as_ref(), &listener, &key)?;
+        let woken = Instant::now();
         if let Some(device) = &mut port.device {
             while let Some(report) = device.receive()? {
                 key.receive(&report, begun.elapsed());
+                stint.since.get_or_insert(woken);
             }
             while let Some(report) = key.transmit(begun.elapsed()) {
                 device.send(&report)?;
             }
+            stint.tell(&key)?;
         }
         if readable(&listener)? {
             // Somebody who hangs up early has changed their mind.

@@ -1,37 +1,28 @@
-//! A hidapi whose devices are Unix sockets: as much of it as `ctap-hid-fido2` uses. A device is a file in the directory that
-//! `FIDO_SHIM_KEYS` names (what a login locks, and writes its last word into), and beside it a socket with `.sock` behind
-//! the name, where reports go in and out. As on the real hidraw, every reader gets every report.
+//! A hidapi whose devices are Unix sockets, where the program's own finds nodes of the kernel; how one talks to a device is
+//! the program's own code. A device is a file in the directory that `FIDO_SHIM_KEYS` names (what a login locks, and writes
+//! its last word into), and beside it a socket with `.sock` behind the name, where reports go in and out. As on the real
+//! hidraw, every reader gets every report.
+
+#[path = "../../../../mfad/hid/src/device.rs"]
+mod device;
 
 use std::{
     env,
     ffi::{CStr, CString},
-    fs,
-    io::{self, Read as _, Write as _},
-    os::unix::{ffi::OsStrExt as _, net::UnixStream},
+    fs::{self, File},
+    io,
+    os::{
+        fd::OwnedFd,
+        unix::{ffi::OsStrExt as _, net::UnixStream},
+    },
     path::{Path, PathBuf},
 };
+
+pub use device::{HidDevice, HidError};
 
 /// The usage page of FIDO devices.
 const FIDO: u16 = 0xf1d0;
 const FIDO_USAGE: u16 = 1;
-
-/// hidapi's error.
-#[derive(Debug)]
-pub struct HidError(#[allow(dead_code, reason = "shown by Debug")] String);
-
-impl std::fmt::Display for HidError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for HidError {}
-
-impl From<io::Error> for HidError {
-    fn from(error: io::Error) -> Self {
-        Self(error.to_string())
-    }
-}
 
 /// The devices.
 #[derive(Debug)]
@@ -53,8 +44,7 @@ impl HidApi {
                     product: path
                         .file_name()
                         .map(|name| name.to_string_lossy().into_owned()),
-                    path: CString::new(path.as_os_str().as_bytes())
-                        .map_err(|error| HidError(error.to_string()))?,
+                    path: CString::new(path.as_os_str().as_bytes()).map_err(io::Error::from)?,
                 });
             }
         }
@@ -70,9 +60,8 @@ impl HidApi {
     /// Opens one.
     pub fn open_path(&self, path: &CStr) -> Result<HidDevice, HidError> {
         let path = Path::new(std::ffi::OsStr::from_bytes(path.to_bytes()));
-        Ok(HidDevice {
-            socket: UnixStream::connect(socket_of(path))?,
-        })
+        let socket = UnixStream::connect(socket_of(path))?;
+        Ok(HidDevice::over(File::from(OwnedFd::from(socket))))
     }
 }
 
@@ -121,25 +110,5 @@ impl DeviceInfo {
     /// FIDO.
     pub fn usage(&self) -> u16 {
         FIDO_USAGE
-    }
-}
-
-/// An open device.
-#[derive(Debug)]
-pub struct HidDevice {
-    socket: UnixStream,
-}
-
-impl HidDevice {
-    /// Sends a report, its number first.
-    pub fn write(&self, report: &[u8]) -> Result<usize, HidError> {
-        (&self.socket).write_all(report)?;
-        Ok(report.len())
-    }
-
-    /// Waits for a report, for ever.
-    pub fn read(&self, report: &mut [u8]) -> Result<usize, HidError> {
-        (&self.socket).read_exact(report)?;
-        Ok(report.len())
     }
 }

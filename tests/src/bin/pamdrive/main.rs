@@ -15,6 +15,7 @@ use std::{
 
 use nix::{
     sys::wait::waitpid,
+    time::{ClockId, clock_gettime},
     unistd::{ForkResult, fork},
 };
 use pam::{Item, Phase, Transaction};
@@ -154,6 +155,12 @@ fn transact(options: &Options, turn: usize) -> Value {
     report.insert("shown".to_owned(), transaction.shown().into());
     drop(transaction);
     report.insert("micros".to_owned(), json!(begun.elapsed().as_micros()));
+    // The clock of the whole machine, so that others can tell how long ago it was.
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map(std::time::Duration::from);
+    report.insert(
+        "ended".to_owned(),
+        json!(now.map_or(0, |now| now.as_micros())),
+    );
     report.into()
 }
 
