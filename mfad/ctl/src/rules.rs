@@ -224,11 +224,17 @@ pub fn read(path: &Path, owner: Option<u32>) -> Result<PolicyFile, Mistake> {
     if let Some(owner) = owner {
         unsafe_writer(&facts, owner).map_or(Ok(()), |what| Err(mistake(what)))?;
     }
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     // One byte more, so that whoever parses it sees that it is too large.
     file.take(policy::MAX_SOURCE as u64 + 1)
-        .read_to_string(&mut text)
+        .read_to_end(&mut bytes)
         .map_err(|error| mistake(format!("cannot be read: {error}")))?;
+    let text = if bytes.len() > policy::MAX_SOURCE {
+        // Cut anywhere, within a character too.
+        String::from_utf8_lossy(&bytes).into_owned()
+    } else {
+        String::from_utf8(bytes).map_err(|error| mistake(format!("cannot be read: {error}")))?
+    };
     Ok(PolicyFile {
         name: printable(&path.display().to_string()),
         text,

@@ -55,7 +55,7 @@ fn enrolled(person: &Person) -> impl Iterator<Item = &crate::store::Credential> 
 }
 
 /// Whether the key of a login would be all that this one needs.
-fn suffices(verdict: &Verdict) -> bool {
+pub(super) fn suffices(verdict: &Verdict) -> bool {
     match verdict {
         Verdict::Require(requirement) => {
             requirement.count <= 1 && Allowed::by_policy(requirement).accepts(LOGIN_KEY)
@@ -65,14 +65,11 @@ fn suffices(verdict: &Verdict) -> bool {
 }
 
 /// Whether a key that sshd has yet to show could open this login.
-pub(super) fn may_come(weighed: &Weighed) -> bool {
-    let has_one = weighed
-        .subject
-        .person()
-        .is_some_and(|person| enrolled(person).next().is_some());
-    has_one
-        && matches!(weighed.subject, Subject::Enrolled(..))
-        && suffices(&weighed.settled.verdict)
+pub(super) fn may_come(subject: &Subject, verdict: &Verdict) -> bool {
+    let Subject::Enrolled(_, person) = subject else {
+        return false;
+    };
+    enrolled(person).next().is_some() && suffices(verdict)
 }
 
 impl Engine {

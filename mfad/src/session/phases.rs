@@ -287,7 +287,7 @@ impl Engine {
             Gate::Shut(_)
                 if facts.awaits_its_key()
                     && (Scene::waits_for_the_key(&facts, &weighed.decision)
-                        || login_key::may_come(&weighed)) =>
+                        || login_key::may_come(&weighed.subject, verdict)) =>
             {
                 self.defer(caller, &facts, weighed, now)
             }

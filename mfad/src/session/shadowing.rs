@@ -13,7 +13,9 @@ use super::{
     Caller,
     facts::{Facts, SELF_SERVICE},
     gather::{Given, Wanted},
+    login_key,
     scene::Scene,
+    subject::is_su,
     verdict::{Course, Gate, Play, Subject, course, gate},
     weighing::Weighed,
 };
@@ -26,6 +28,8 @@ const PATIENCE: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub(super) struct Beside {
     facts: Facts,
+    /// The login as its host states it, where the shadow has su ask somebody else.
+    stated: Option<Facts>,
     process: Option<OwnedFd>,
     /// What the policy in force has looked up.
     needs: FactSet,
@@ -56,10 +60,17 @@ pub(super) struct Difference {
 }
 
 impl Beside {
+    /// Whether the shadow asks somebody else than the policy in force: the caller of su, or its target.
+    pub(super) fn asks_another(loaded: &Loaded, facts: &Facts) -> bool {
+        let other = |shadow: &Policy| shadow.subject() != loaded.policy.subject();
+        is_su(facts) && loaded.shadow().is_some_and(other)
+    }
+
     /// For the shadow of this configuration, if there is one to ask.
     pub(super) fn of(
         loaded: &Loaded,
         facts: &Facts,
+        stated: Option<Facts>,
         process: Option<&OwnedFd>,
         needs: FactSet,
     ) -> Option<Self> {
@@ -70,10 +81,28 @@ impl Beside {
         }
         Some(Self {
             facts: facts.clone(),
+            stated,
             process: process.and_then(|process| process.try_clone().ok()),
             needs,
         })
     }
+}
+
+/// A login of which it is asked how it goes on.
+struct Login<'l> {
+    facts: &'l Facts,
+    subject: &'l Subject,
+    /// Its key is a factor that its person has enrolled.
+    keyed: bool,
+    wall: i64,
+}
+
+/// What the shadow thinks.
+struct Thought {
+    ending: Ending,
+    rule: Option<String>,
+    /// Of somebody else than who was asked.
+    of_another: bool,
 }
 
 impl Engine {
@@ -87,26 +116,22 @@ impl Engine {
         now: Now,
     ) -> Option<Difference> {
         let shadow = weighed.loaded.shadow()?;
-        let real = ending(
-            facts,
-            &weighed.subject,
-            &weighed.decision,
-            &weighed.settled.verdict,
-            weighed.loaded.policy.unenrolled(),
-            now.wall,
-        );
+        let login = self.login(facts, &weighed.subject, now);
+        let (verdict, unenrolled) = (&weighed.settled.verdict, weighed.loaded.policy.unenrolled());
+        let real = login.ending(&weighed.decision, verdict, unenrolled);
         let thought = self.thought_of(caller, beside, facts, weighed, shadow, now);
-        let Ok((shade, rule)) = tokio::time::timeout(PATIENCE, thought).await else {
+        let Ok(Some(thought)) = tokio::time::timeout(PATIENCE, thought).await else {
             return Some(Difference {
                 would: "undecided",
                 rule: None,
             });
         };
-        let would = compare(&real, &shade)?;
+        let would = compare(&real, &thought.ending, thought.of_another)?;
+        let rule = thought.rule;
         Some(Difference { would, rule })
     }
 
-    /// How the login would go on, and the rule that would decide.
+    /// How the login would go on, and the rule that would decide; `None` if nobody can say whose it would be.
     async fn thought_of(
         &self,
         caller: &Caller,
@@ -115,88 +140,114 @@ impl Engine {
         weighed: &Weighed,
         shadow: &Policy,
         now: Now,
-    ) -> (Ending, Option<String>) {
-        let (subject, loaded) = (&weighed.subject, &weighed.loaded);
+    ) -> Option<Thought> {
+        let (mut facts_then, subject_then) = if let Some(mut stated) = beside.stated {
+            let settled = self.settle_subject(caller, &mut stated, shadow).await;
+            settled.ok()?;
+            let subject = self.find_subject(caller, &stated).await.ok()?;
+            (stated, Some(subject))
+        } else {
+            (beside.facts, None)
+        };
+        let of_another = subject_then.is_some();
+        let subject = subject_then.as_ref().unwrap_or(&weighed.subject);
         let wanted = Wanted::by(shadow, subject.person());
-        if wanted.needs.iter().all(|fact| beside.needs.contains(fact)) {
-            return self
-                .judged(facts, weighed, &weighed.scene, shadow, now)
+        let known = wanted.needs.iter().all(|fact| beside.needs.contains(fact));
+        let (ending, rule) = if known && !of_another {
+            let login = self.login(facts, subject, now);
+            self.judged(&login, &weighed.scene, weighed, shadow, now)
+                .await
+        } else {
+            self.find_whereabouts(caller, &mut facts_then, beside.process, wanted.needs)
                 .await;
+            facts_then.settle_place(subject.uid());
+            let (loaded, given) = (&weighed.loaded, Given::default());
+            let scene = self
+                .gather(&facts_then, subject, loaded, wanted, &given, now)
+                .await;
+            let login = self.login(&facts_then, subject, now);
+            self.judged(&login, &scene, weighed, shadow, now).await
+        };
+        Some(Thought {
+            ending,
+            rule,
+            of_another,
+        })
+    }
+
+    fn login<'l>(&self, facts: &'l Facts, subject: &'l Subject, now: Now) -> Login<'l> {
+        Login {
+            facts,
+            subject,
+            keyed: login_key::of(facts, subject, &self.keyring).is_some(),
+            wall: now.wall,
         }
-        let mut facts = beside.facts;
-        self.find_whereabouts(caller, &mut facts, beside.process, wanted.needs)
-            .await;
-        facts.settle_place(subject.uid());
-        let scene = self
-            .gather(&facts, subject, loaded, wanted, &Given::default(), now)
-            .await;
-        self.judged(&facts, weighed, &scene, shadow, now).await
     }
 
     async fn judged(
         &self,
-        facts: &Facts,
-        weighed: &Weighed,
+        login: &Login<'_>,
         scene: &Scene,
+        weighed: &Weighed,
         shadow: &Policy,
         now: Now,
     ) -> (Ending, Option<String>) {
-        let (subject, loaded) = (&weighed.subject, &weighed.loaded);
+        let (facts, subject) = (login.facts, login.subject);
         let decision = scene.decide(shadow, facts, subject, now);
         let (settled, _) = self
-            .what_stands_in(facts, subject, &decision, scene, loaded, now)
+            .what_stands_in(facts, subject, &decision, scene, &weighed.loaded, now)
             .await;
-        let unenrolled = shadow.unenrolled();
-        let shade = ending(
-            facts,
-            subject,
-            &decision,
-            &settled.verdict,
-            unenrolled,
-            now.wall,
-        );
-        (shade, decision.rule)
+        let ending = login.ending(&decision, &settled.verdict, shadow.unenrolled());
+        (ending, decision.rule)
     }
 }
 
-fn ending(
-    facts: &Facts,
-    subject: &Subject,
-    decision: &Decision,
-    verdict: &Verdict,
-    unenrolled: Unenrolled,
-    wall: i64,
-) -> Ending {
-    match facts.hook {
-        Hook::Auth | Hook::Password => match course(facts, subject, verdict, unenrolled, wall) {
-            Course::Pass { .. } => Ending::Free,
-            Course::Enroll => Ending::Enrolled,
-            Course::Ask { play, .. } => match (play, verdict) {
-                (Play::Earnest, Verdict::Require(requirement)) => Ending::Asked(Requirement {
-                    // How old a proof might have been changes nothing about what is asked.
-                    max_age: None,
-                    ..requirement.clone()
-                }),
-                (Play::Earnest, _) => Ending::Asked(Requirement::any_factor()),
-                (Play::Formality, _) => Ending::Free,
-                (Play::Decoy(_), _) => Ending::Refused,
+impl Login<'_> {
+    fn ending(&self, decision: &Decision, verdict: &Verdict, unenrolled: Unenrolled) -> Ending {
+        let (facts, subject) = (self.facts, self.subject);
+        let by_key = self.keyed && login_key::suffices(verdict);
+        match facts.hook {
+            _ if by_key => Ending::Free,
+            Hook::Auth | Hook::Password => asked(
+                course(facts, subject, verdict, unenrolled, self.wall),
+                verdict,
+            ),
+            Hook::Account | Hook::Session => match gate(subject, verdict, unenrolled, self.wall) {
+                Gate::Open(_) => Ending::Free,
+                Gate::Shut(_)
+                    if facts.awaits_its_key()
+                        && (Scene::waits_for_the_key(facts, decision)
+                            || login_key::may_come(subject, verdict)) =>
+                {
+                    Ending::Open
+                }
+                Gate::Shut(_) => Ending::Refused,
             },
-        },
-        Hook::Account | Hook::Session => match gate(subject, verdict, unenrolled, wall) {
-            Gate::Open(_) => Ending::Free,
-            Gate::Shut(_)
-                if facts.awaits_its_key() && Scene::waits_for_the_key(facts, decision) =>
-            {
-                Ending::Open
-            }
-            Gate::Shut(_) => Ending::Refused,
+        }
+    }
+}
+
+fn asked(course: Course, verdict: &Verdict) -> Ending {
+    match course {
+        Course::Pass { .. } => Ending::Free,
+        Course::Enroll => Ending::Enrolled,
+        Course::Ask { play, .. } => match (play, verdict) {
+            (Play::Earnest, Verdict::Require(requirement)) => Ending::Asked(Requirement {
+                // How old a proof might have been changes nothing about what is asked.
+                max_age: None,
+                ..requirement.clone()
+            }),
+            (Play::Earnest, _) => Ending::Asked(Requirement::any_factor()),
+            (Play::Formality, _) => Ending::Free,
+            (Play::Decoy(_), _) => Ending::Refused,
         },
     }
 }
 
-/// What the shadow would do that was not done.
-fn compare(real: &Ending, shade: &Ending) -> Option<&'static str> {
-    if real == shade {
+/// What the shadow would do that was not done. Of somebody else it would ask something else, be it the same words.
+fn compare(real: &Ending, shade: &Ending, of_another: bool) -> Option<&'static str> {
+    let personal = matches!(shade, Ending::Asked(_) | Ending::Enrolled);
+    if real == shade && !(of_another && personal) {
         return None;
     }
     Some(match (real, shade) {
@@ -232,7 +283,13 @@ mod tests {
             (&Ending::Free, &Ending::Open, Some("undecided")),
             (&Ending::Open, &any, Some("undecided")),
         ] {
-            assert_eq!(compare(real, shade), word, "{real:?} {shade:?}");
+            assert_eq!(compare(real, shade, false), word, "{real:?} {shade:?}");
         }
+        assert_eq!(compare(&any, &any, true), Some("ask-otherwise"));
+        assert_eq!(
+            compare(&Ending::Enrolled, &Ending::Enrolled, true),
+            Some("enroll")
+        );
+        assert_eq!(compare(&Ending::Free, &Ending::Free, true), None);
     }
 }

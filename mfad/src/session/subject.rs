@@ -1,13 +1,12 @@
 //! Whose second factor a login asks for, from the name that the host states and the uid that the kernel does.
 
 use mfad_protocol::State;
-use policy::SuSubject;
+use policy::{Policy, SuSubject};
 
 use super::{Caller, facts::Facts, verdict::Subject};
 use crate::{
     audit::Event,
     clock::Now,
-    config::Loaded,
     engine::{Engine, REALM},
     people::NoAnswer,
     store::StoreError,
@@ -15,6 +14,11 @@ use crate::{
 
 /// su, under the names that hosts give it.
 const SU: [&str; 2] = ["su", "su-l"];
+
+/// Whether the login is su's, in which the policy says who is asked.
+pub(super) fn is_su(facts: &Facts) -> bool {
+    SU.contains(&facts.service.as_str())
+}
 
 /// Who cannot say who somebody is.
 #[derive(Debug)]
@@ -32,10 +36,10 @@ impl Engine {
         &self,
         caller: &Caller,
         facts: &mut Facts,
-        loaded: &Loaded,
+        policy: &Policy,
     ) -> Result<(), NoAnswer> {
-        let by_caller = loaded.policy.subject().su == SuSubject::Caller;
-        if !(by_caller && caller.is_root() && SU.contains(&facts.service.as_str())) {
+        let by_caller = policy.subject().su == SuSubject::Caller;
+        if !(by_caller && caller.is_root() && is_su(facts)) {
             return Ok(());
         }
         let account = match facts.real_uid {

@@ -77,12 +77,13 @@ impl Engine {
         loaded: Arc<Loaded>,
         now: Now,
     ) -> Result<Weighed, State> {
-        if let Err(why) = self.settle_subject(caller, facts, &loaded).await {
+        let stated = Beside::asks_another(&loaded, facts).then(|| facts.clone());
+        if let Err(why) = self.settle_subject(caller, facts, &loaded.policy).await {
             return Err(self.no_account(facts, why, now));
         }
         let subject = self.subject(caller, facts, now).await?;
         let wanted = Wanted::by(&loaded.policy, subject.person());
-        let beside = Beside::of(&loaded, facts, process.as_ref(), wanted.needs);
+        let beside = Beside::of(&loaded, facts, stated, process.as_ref(), wanted.needs);
         self.find_whereabouts(caller, facts, process, wanted.needs)
             .await;
         facts.settle_place(subject.uid());
@@ -106,7 +107,8 @@ impl Engine {
             settled,
         };
         if let Some(beside) = beside {
-            let found = self.difference(caller, beside, facts, &weighed, now).await;
+            // On the heap, so that logins without a shadow have no room for it.
+            let found = Box::pin(self.difference(caller, beside, facts, &weighed, now)).await;
             if let Some(Difference { would, rule }) = found {
                 facts.grounds.note_shadow(would, rule);
             }

@@ -201,3 +201,42 @@ async fn a_proof_by_the_agent_stands_in_for_no_stronger_one() {
         assert_eq!(step.state, State::NotRequired, "{service}");
     }
 }
+
+/// A policy in the shadow counts the key of the login as the policy in force does.
+#[tokio::test]
+async fn it_counts_for_the_shadow_too() {
+    let two = "[[rule]]\nname = \"all\"\nwhen = {}\nrequire = { any = [\"ssh-sk\", \"totp\"], count = 2 }\n";
+    let open = "[[rule]]\nname = \"all\"\nwhen = {}\nrequire = \"none\"\n";
+    let code = "[[rule]]\nname = \"all\"\nwhen = {}\nrequire = { any = [\"totp\"] }\n";
+    for (policy, shadow, would) in [
+        (open, ANY, ""),
+        (ANY, open, ""),
+        (ANY, STRONG, ""),
+        (open, two, "ask"),
+        (ANY, code, "ask"),
+        (ANY, two, "ask"),
+    ] {
+        let bench = Bench::with_policy(policy);
+        bench.enroll(ALICE.0).await;
+        enroll(&bench, ALICE.0, &SoftKey::sk(1), "ssh-sk").await;
+        bench.shadowed_by(policy, shadow);
+        bench.whole(by(&SoftKey::sk(1)), &[]).await;
+        let record = bench.last_record().await;
+        let word = record["shadow"].as_str().unwrap_or_default();
+        assert_eq!(word, would, "{policy} {shadow} {record}");
+    }
+    // By the key alone, it is known in the session phase; before, nobody can say.
+    for (shadow, would) in [(STRONG, ""), (open, ""), (two, "deny"), (code, "deny")] {
+        let bench = Bench::with_policy(ANY);
+        enroll(&bench, ALICE.0, &SoftKey::sk(1), "ssh-sk").await;
+        bench.shadowed_by(ANY, shadow);
+        let deferred = bench.converse(account(true), &[]).await;
+        let opened = bench
+            .follow(Hook::Session, by(&SoftKey::sk(1)), &deferred)
+            .await;
+        assert_eq!(opened.state, State::Granted);
+        let record = bench.last_record().await;
+        let word = record["shadow"].as_str().unwrap_or_default();
+        assert_eq!(word, would, "{shadow} {record}");
+    }
+}

@@ -172,3 +172,69 @@ async fn the_trail_is_read_backwards_page_by_page() {
     }
     assert_eq!(read, all);
 }
+
+/// alice becomes bob.
+fn su() -> Context {
+    Context {
+        service: "su".into(),
+        user: BOB.0.into(),
+        ..sudo(ALICE.0, ALICE.1)
+    }
+}
+
+/// Who is asked at su is the shadow's own choice: the account that is switched to, or who switches.
+#[tokio::test]
+async fn a_shadow_that_asks_somebody_else_at_su_is_compared_by_them() {
+    let by_caller = |rest: &str| format!("[subject]\nsu = \"caller\"\n\n{rest}");
+    let bobs = "[[rule]]\nname = \"bob's\"\nwhen = { user = \"bin\" }\nrequire = \"deny\"\n\n";
+    for (policy, shadow, enrolled, would, rule) in [
+        // Both ask, each somebody else.
+        (ANY, by_caller(ANY), true, "ask-otherwise", Some("ask")),
+        // Whom the rule names is the target of one, and not the subject of the other.
+        (
+            ANY,
+            by_caller(&format!("{bobs}{ANY}")),
+            true,
+            "ask-otherwise",
+            Some("ask"),
+        ),
+        (ANY, format!("{bobs}{ANY}"), true, "deny", Some("bob's")),
+        // alice has nothing, and is refused.
+        (ANY, by_caller(ANY), false, "deny", Some("ask")),
+        (OPEN, by_caller(OPEN), true, "", None),
+        (ANY, by_caller(OPEN), true, "not-ask", Some("open")),
+    ] {
+        let bench = Bench::with_policy(policy);
+        let phone = bench.enroll(BOB.0).await;
+        if enrolled {
+            bench.enroll(ALICE.0).await;
+        }
+        bench.shadowed_by(policy, &shadow);
+        let step = bench.login(su(), &phone.code(START)).await;
+        let expected = if policy == OPEN {
+            State::NotRequired
+        } else {
+            State::Granted
+        };
+        assert_eq!(step.state, expected, "{shadow}");
+        let record = bench.last_record().await;
+        let word = record["shadow"].as_str().unwrap_or_default();
+        assert_eq!(word, would, "{policy} {shadow} {record}");
+        assert_eq!(record["shadow-rule"].as_str(), rule, "{record}");
+    }
+}
+
+#[tokio::test]
+async fn a_shadow_that_asks_the_target_where_the_policy_asks_the_caller_is_compared_too() {
+    let policy = format!("[subject]\nsu = \"caller\"\n\n{ANY}");
+    let bench = Bench::with_policy(&policy);
+    let phone = bench.enroll(ALICE.0).await;
+    bench.shadowed_by(&policy, ANY);
+    let step = bench.login(su(), &phone.code(START)).await;
+    assert_eq!(step.state, State::Granted);
+    let record = bench.last_record().await;
+    assert_eq!(
+        (&record["shadow"], &record["user"]),
+        (&"deny".into(), &ALICE.0.into())
+    );
+}
