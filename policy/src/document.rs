@@ -78,8 +78,7 @@ impl<'a> Document<'a> {
     /// looked at any further: what its keys would be is a guess.
     pub fn parse(source: Source<'a>, limit: usize, findings: &mut Findings<'_>) -> Option<Self> {
         if source.text.len() > limit {
-            let size = source.text.len();
-            let message = format!("the file has {size} bytes; at most {limit} are read");
+            let message = format!("the file is larger than the {limit} bytes that are read");
             findings.error(0..0, message);
             return None;
         }

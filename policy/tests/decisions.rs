@@ -5,18 +5,14 @@
     reason = "clippy allows these in test functions, and not in what they call"
 )]
 
+mod plain;
+
 use std::net::IpAddr;
 
-use policy::{Fact, Known, Policy, Request, Source, UnenrolledAction, Vocabulary};
-
-const VOCABULARY: Vocabulary<'_> = Vocabulary::new(&["totp", "hotp", "backup-codes"]);
+use policy::{Fact, Known, Policy, Request, Source, UnenrolledAction};
 
 fn parse(text: &str) -> Policy {
-    let source = Source {
-        name: "policy.toml",
-        text,
-    };
-    Policy::parse(&[source], &VOCABULARY).unwrap_or_else(|found| panic!("{found:#?}"))
+    plain::read(text).unwrap_or_else(|found| panic!("{found:#?}"))
 }
 
 /// Decides on a login written `user[:group,group] service [address | local]`; without the last word the far end's
@@ -311,7 +307,7 @@ fn sources_are_consulted_in_order_and_the_first_unenrolled_wins_as_a_whole() {
     let third = "[unenrolled]\naction = \"allow\"\nuntil = 2027-01-31T00:00:00Z\n";
     let sources = [("1", first.as_str()), ("2", &second), ("3", third)]
         .map(|(name, text)| Source { name, text });
-    let policy = Policy::parse(&sources, &VOCABULARY).unwrap();
+    let policy = Policy::parse(&sources, &plain::VOCABULARY).unwrap();
 
     assert_eq!(decide(&policy, "alice sshd"), r#""none" <- al"#);
     assert_eq!(decide(&policy, "anna sshd"), r#""deny" <- a"#);

@@ -351,7 +351,7 @@ fn a_user_demands_more_of_themselves_and_never_less() {
         ),
         (
             "#".repeat(policy::MAX_OWN_SOURCE + 1),
-            "own:1:1: the file has 16385 bytes; at most 16384 are read",
+            "own:1:1: the file is larger than the 16384 bytes that are read",
         ),
     ] {
         let found = read(&text).unwrap_err();

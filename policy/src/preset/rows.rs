@@ -42,6 +42,38 @@ const fn beyond(source: &'static str, text: &'static str) -> Row {
     }
 }
 
+// What several presets demand alike.
+
+const NOTICE: Row = beyond(
+    "NIST SP 800-63B-4 §4.6",
+    "users are told when a factor is added or recovered",
+);
+
+fn asked(source: &'static str, policy: &Policy) -> Row {
+    let text = "every login is asked for a second factor, and no rule can exempt one";
+    row(source, text, exemptions(policy))
+}
+
+fn without_place_or_risk(policy: &Policy) -> Row {
+    let text = "place and risk stand in for no factor";
+    row(AAL, text, standing_in(policy))
+}
+
+fn without_devices(source: &'static str, policy: &Policy) -> Row {
+    let text = "no remembered device stands in for a factor";
+    row(source, text, remembered(policy))
+}
+
+fn enrolled(source: &'static str, policy: &Policy) -> Row {
+    let text = "whoever has no factor does not come in without enrolling one";
+    row(source, text, let_in(policy))
+}
+
+fn renewed(throttle: &Throttle) -> Row {
+    let text = "at most 100 failures, then the factor must be renewed";
+    row(THROTTLING, text, unthrottled(throttle))
+}
+
 pub(super) fn of(policy: &Policy, preset: Preset, throttle: &Throttle) -> Vec<Row> {
     match preset {
         Preset::Home => home(policy),
@@ -55,7 +87,6 @@ fn home(policy: &Policy) -> Vec<Row> {
     let root = "root is always asked for a factor";
     let risk = "a login of high risk is asked for a factor, whatever is exempt or remembered";
     let remembered = "a device is remembered for 30 days at most";
-    let unenrolled = "whoever has no factor does not come in without enrolling one";
     vec![
         row(OWN, root, missing(policy.of_root(), "root's logins")),
         row(
@@ -70,56 +101,33 @@ fn home(policy: &Policy) -> Vec<Row> {
                 .remembering(30 * DAY)
                 .map(|rules| format!("longer in {rules}")),
         ),
-        row(OWN, unenrolled, let_in(policy)),
+        enrolled(OWN, policy),
     ]
 }
 
 fn aal2(policy: &Policy, throttle: &Throttle) -> Vec<Row> {
     vec![
-        row(
-            AAL2,
-            "every login is asked for a second factor, and no rule can exempt one",
-            exemptions(policy),
-        ),
+        asked(AAL2, policy),
         row(
             AAL2,
             "the two factors are of different types: after anything but a password, one that verifies its user",
             one_type(policy),
         ),
-        row(
-            AAL,
-            "place and risk stand in for no factor",
-            standing_in(policy),
-        ),
-        row(
-            SESSIONS,
-            "no remembered device stands in for a factor",
-            remembered(policy),
-        ),
+        without_place_or_risk(policy),
+        without_devices(SESSIONS, policy),
         row(
             "NIST SP 800-63B-4 §2.2, §5.2",
             "a factor proven earlier in the session counts for an hour at most",
             too_old(policy, HOUR),
         ),
-        row(
-            AAL2,
-            "whoever has no factor does not come in without enrolling one",
-            let_in(policy),
-        ),
-        row(
-            THROTTLING,
-            "at most 100 failures, then the factor must be renewed",
-            unthrottled(throttle),
-        ),
+        enrolled(AAL2, policy),
+        renewed(throttle),
         beyond(AAL2, "users are offered a factor that withstands phishing"),
         beyond(
             "NIST SP 800-63B-4 §2.2, §5.2",
             "sessions end after 24 hours, and after an hour without activity",
         ),
-        beyond(
-            "NIST SP 800-63B-4 §4.6",
-            "users are told when a factor is added or recovered",
-        ),
+        NOTICE,
         beyond(
             "NIST SP 800-63B-4 §3.1.1",
             "passwords are at least 15 characters long where they are the only factor, else 8",
@@ -134,11 +142,7 @@ fn aal3(policy: &Policy, throttle: &Throttle) -> Vec<Row> {
         (!held).then(|| format!("no floor without conditions demands {text}"))
     };
     vec![
-        row(
-            AAL3,
-            "every login is asked for a second factor, and no rule can exempt one",
-            exemptions(policy),
-        ),
+        asked(AAL3, policy),
         row(
             AAL3,
             "it withstands phishing",
@@ -152,16 +156,8 @@ fn aal3(policy: &Policy, throttle: &Throttle) -> Vec<Row> {
             "it verifies its user, so that it is two factors even after a key",
             strong(|require| require.user_verified, "`user-verified = true`"),
         ),
-        row(
-            AAL,
-            "place and risk stand in for no factor",
-            standing_in(policy),
-        ),
-        row(
-            SESSIONS,
-            "no remembered device stands in for a factor",
-            remembered(policy),
-        ),
+        without_place_or_risk(policy),
+        without_devices(SESSIONS, policy),
         row(
             "NIST SP 800-63B-4 §2.3, §5.2",
             "a factor proven earlier in the session counts for 15 minutes at most",
@@ -173,11 +169,7 @@ fn aal3(policy: &Policy, throttle: &Throttle) -> Vec<Row> {
             (!policy.unenrolled_is(&[UnenrolledAction::Deny]))
                 .then(|| "[unenrolled] does not say `action = \"deny\"`".to_owned()),
         ),
-        row(
-            THROTTLING,
-            "at most 100 failures, then the factor must be renewed",
-            unthrottled(throttle),
-        ),
+        renewed(throttle),
         beyond(
             AAL3,
             "the key of the factor cannot be exported, and its hardware is validated (FIPS 140)",
@@ -186,10 +178,7 @@ fn aal3(policy: &Policy, throttle: &Throttle) -> Vec<Row> {
             "NIST SP 800-63B-4 §2.3, §5.2",
             "sessions end after 12 hours, and after 15 minutes without activity",
         ),
-        beyond(
-            "NIST SP 800-63B-4 §4.6",
-            "users are told when a factor is added or recovered",
-        ),
+        NOTICE,
     ]
 }
 
@@ -205,21 +194,13 @@ fn pci(policy: &Policy, throttle: &Throttle) -> Vec<Row> {
             "two different types of factors: after anything but a password, one that verifies its user",
             one_type(policy),
         ),
-        row(
-            "PCI DSS 8.5.1",
-            "no remembered device stands in for a factor",
-            remembered(policy),
-        ),
+        without_devices("PCI DSS 8.5.1", policy),
         row(
             "PCI DSS 8.2.8",
             "a factor proven earlier in the session counts for 15 minutes at most",
             too_old(policy, 15 * MINUTE),
         ),
-        row(
-            "PCI DSS 8.4",
-            "whoever has no factor does not come in without enrolling one",
-            let_in(policy),
-        ),
+        enrolled("PCI DSS 8.4", policy),
         row(
             "PCI DSS 8.3.4",
             "after 10 failures at most, 30 minutes at least without another try",
