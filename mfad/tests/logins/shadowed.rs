@@ -5,7 +5,7 @@ use std::{future::Future, os::fd::OwnedFd, pin::Pin, sync::Arc, time::Duration};
 use mfad::{logind::Sessions, session::whereabouts::Whereabouts};
 use mfad_protocol::{AuditQuery, Context, State};
 
-use crate::support::{ALICE, BOB, Bench, START, session, ssh, sudo};
+use crate::support::{ALICE, BOB, Bench, START, session, ssh, su, sudo};
 
 const OPEN: &str = "[[rule]]\nname = \"open\"\nwhen = {}\nrequire = \"none\"\n";
 const STRICT: &str = "[[rule]]\nname = \"strict\"\nwhen = {}\nrequire = \"deny\"\n";
@@ -171,15 +171,6 @@ async fn the_trail_is_read_backwards_page_by_page() {
         read.splice(0..0, records);
     }
     assert_eq!(read, all);
-}
-
-/// alice becomes bob.
-fn su() -> Context {
-    Context {
-        service: "su".into(),
-        user: BOB.0.into(),
-        ..sudo(ALICE.0, ALICE.1)
-    }
 }
 
 /// Who is asked at su is the shadow's own choice: the account that is switched to, or who switches.

@@ -298,6 +298,15 @@ pub(crate) fn key(number: u8) -> String {
     )
 }
 
+/// alice's su, to become bob.
+pub(crate) fn su() -> Context {
+    Context {
+        service: "su".into(),
+        user: BOB.0.into(),
+        ..sudo(ALICE.0, ALICE.1)
+    }
+}
+
 /// sudo, as somebody's own, from their session.
 pub(crate) fn sudo(user: &str, uid: u32) -> Context {
     Context {

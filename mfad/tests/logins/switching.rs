@@ -2,20 +2,11 @@
 
 use mfad_protocol::{Context, Hook, State};
 
-use crate::support::{ALICE, BOB, Bench, START, sudo};
+use crate::support::{ALICE, BOB, Bench, START, su};
 
 const BY_CALLER: &str = "[subject]\nsu = \"caller\"\n\n[[rule]]\nname = \"su\"\nwhen = { service = \"su\" }\nrequire = { any = [\"totp\"] }\n";
 const BY_TARGET: &str =
     "[[rule]]\nname = \"su\"\nwhen = { service = \"su\" }\nrequire = { any = [\"totp\"] }\n";
-
-/// alice becomes bob.
-fn su() -> Context {
-    Context {
-        service: "su".into(),
-        user: BOB.0.into(),
-        ..sudo(ALICE.0, ALICE.1)
-    }
-}
 
 #[tokio::test]
 async fn by_default_it_is_the_target_s_factor() {
