@@ -1,9 +1,20 @@
-//! The daemon with another clock than everybody else's. Only where no systemd runs it: it is started by hand.
+//! The daemon with another clock than everybody else's.
 
 use crate::{Outcome, host::Host};
 
 impl Host {
-    /// Ends the daemon and starts it at `at`, in seconds since the epoch; from then on its clock runs.
+    /// Ends the daemon, and has systemd start the next ones with a clock that is so many minutes ahead.
+    pub fn daemon_ahead(&self, minutes: u32) -> Outcome {
+        self.ok(&format!(
+            "mkdir -p /run/systemd/system/mfad.service.d && \
+             printf '[Service]\\nEnvironment=LD_PRELOAD=%s FAKETIME=+{minutes}m FAKETIME_DONT_FAKE_MONOTONIC=1\\n' \
+             /usr/lib/*/faketime/libfaketimeMT.so.1 >/run/systemd/system/mfad.service.d/clock.conf && \
+             systemctl daemon-reload && systemctl restart mfad.service"
+        ))
+        .map(drop)
+    }
+
+    /// Ends the daemon and starts it by hand, where no systemd runs it, at `at`, in seconds since the epoch; from then on its clock runs.
     pub fn daemon_at(&self, at: i64) -> Outcome {
         self.stop_daemon()?;
         self.ok(&format!(

@@ -230,6 +230,17 @@ impl Host {
         Totp::from_uri(uri)
     }
 
+    /// Gives somebody a sheet of backup codes, as an administrator does.
+    pub fn enroll_backup_codes(&self, user: &str) -> Result<Vec<String>, Failure> {
+        let offer = self.json(&format!("mfactl user enroll {user} backup-codes --json"))?;
+        let codes = offer["codes"].as_array().into_iter().flatten();
+        let codes: Option<Vec<String>> =
+            codes.map(|code| code.as_str().map(str::to_owned)).collect();
+        codes
+            .filter(|codes| !codes.is_empty())
+            .ok_or_else(|| Failure::new(format!("no codes in {offer}")))
+    }
+
     /// What `mfactl` knows of a user.
     pub fn user(&self, name: &str) -> Result<serde_json::Value, Failure> {
         self.json(&format!("mfactl user show {name} --json"))

@@ -6,10 +6,16 @@ use super::Case;
 use crate::{Failure, Outcome, failure::ensure, host::Host};
 
 /// The table.
-pub const CASES: &[Case] = &[Case::new(
-    "a login of the past is explained by what its record tells, and a changed policy's difference is named",
-    past,
-)];
+pub const CASES: &[Case] = &[
+    Case::new(
+        "a login of the past is explained by what its record tells, and a changed policy's difference is named",
+        past,
+    ),
+    Case::new(
+        "what explain says of a login in advance is what becomes of it",
+        in_advance,
+    ),
+];
 
 const CODE: &str = "Verification code: ";
 
@@ -71,4 +77,49 @@ fn past(host: &Host) -> Outcome {
         explained["outcome"] == "deny" && differences.contains("now “that key”"),
         || format!("no difference: {explained}"),
     )
+}
+
+fn in_advance(host: &Host) -> Outcome {
+    host.use_stack("sshd-key")?;
+    let (alice, _) = host.enrolled("alice")?;
+    host.sshd_settings("UsePAM yes\nPasswordAuthentication no\nAuthenticationMethods publickey")?;
+    host.ok("ssh-keygen -q -t ed25519 -N '' -f /root/keys/other")?;
+    let print = |key: &str| host.ok(&format!("ssh-keygen -l -f {key}.pub | cut -d ' ' -f 2"));
+    let (own, other) = (print(&alice.key)?, print("/root/keys/other")?);
+    host.policy(&format!(
+        "[[rule]]\nname = \"her key\"\nwhen = {{ key = \"{}\", network = \"127.0.0.0/8\" }}\nrequire = \"none\"\n\n\
+         [[rule]]\nname = \"others\"\nwhen = {{}}\nrequire = \"deny\"\n",
+        own.trim()
+    ))?;
+    let command = "mfactl policy explain --user alice --service sshd --tty ssh --json";
+    for (said, outcome, decides) in [
+        (
+            format!("--rhost 127.0.0.1 --key {}", own.trim()),
+            "not-required",
+            "her key",
+        ),
+        (
+            format!("--rhost 192.0.2.7 --key {}", own.trim()),
+            "deny",
+            "others",
+        ),
+        (
+            format!("--rhost 127.0.0.1 --key {}", other.trim()),
+            "deny",
+            "others",
+        ),
+    ] {
+        let explained = host.json(&format!("{command} {said}"))?;
+        ensure(
+            explained["outcome"] == outcome && explained["rule"] == decides,
+            || format!("{said}: {explained}"),
+        )?;
+    }
+    host.ssh_in(&alice, "-o BatchMode=yes", &[])?;
+    host.ok("cat /root/keys/other.pub >~alice/.ssh/authorized_keys")?;
+    let other = crate::host::Person {
+        key: "/root/keys/other".to_owned(),
+        ..alice
+    };
+    host.ssh_refused(&other, "-o BatchMode=yes", &[])
 }

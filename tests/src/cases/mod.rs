@@ -4,6 +4,7 @@ pub mod abuse;
 pub mod agent;
 pub mod bed;
 pub mod bus;
+pub mod checked;
 pub mod conditions;
 pub mod critical;
 pub mod daemon;
@@ -146,6 +147,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         reload::CASES,
         abuse::CASES,
         bus::CASES,
+        checked::CASES,
         leaving::CASES,
         store::CASES,
         enumeration::CASES,

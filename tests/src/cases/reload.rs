@@ -16,6 +16,10 @@ pub const CASES: &[Case] = &[
         atomic,
     ),
     Case::new(
+        "a dialogue asks for the second factor of the policy that it began with, whatever is loaded after the first",
+        between_factors,
+    ),
+    Case::new(
         "a broken policy never replaces a good one, and reload, status and the log say where it is broken",
         broken,
     ),
@@ -33,12 +37,23 @@ const NOBODY: &str = "[[rule]]\nname = \"nobody\"\nwhen = {}\nrequire = \"deny\"
 const BROKEN: &str = "[unenrolled]\naction = \"alow\"\n";
 const PLACE: &str = "/etc/mfa/policy.toml:2:10: ";
 
-/// A login by `totp`'s code number `offset` in which the policy becomes `to` before the code is typed.
-fn changed_within(host: &Host, who: &Person, code: &str, to: &str) -> Result<bool, Failure> {
+const TWO: &str = "[[rule]]\nname = \"two\"\nwhen = {}\n\
+    require = { any = [\"totp\", \"backup-codes\"], count = 2 }\n";
+const MORE: &str = "One more, of another kind. ";
+
+/// A login by these codes, in order, in which the policy becomes `to` before the last of them is typed.
+fn changed_within(host: &Host, who: &Person, codes: &[&str], to: &str) -> Result<bool, Failure> {
     let mut screen = host.ssh(who, "", "echo in-as-$(id -un)")?;
-    screen.expect(CODE, PROMPT)?;
-    host.policy(to)?;
-    screen.line(code)?;
+    for (position, code) in codes.iter().enumerate() {
+        if position > 0 {
+            screen.expect(MORE, PROMPT)?;
+        }
+        screen.expect(CODE, PROMPT)?;
+        if position + 1 == codes.len() {
+            host.policy(to)?;
+        }
+        screen.line(code)?;
+    }
     let (status, shown) = screen.end(PROMPT)?;
     Ok(status.success() && shown.contains(&format!("in-as-{}", who.name)))
 }
@@ -47,7 +62,7 @@ fn atomic(host: &Host) -> Outcome {
     host.use_stack("sshd-key")?;
     let (alice, totp): (Person, Totp) = host.enrolled("alice")?;
     host.policy(ONE)?;
-    let admitted = changed_within(host, &alice, &totp.code(-1)?, NOBODY)?;
+    let admitted = changed_within(host, &alice, &[&totp.code(-1)?], NOBODY)?;
     ensure(admitted, || {
         "a policy from elsewhere refused the dialogue".to_owned()
     })?;
@@ -56,11 +71,33 @@ fn atomic(host: &Host) -> Outcome {
     // One that demands less does not help either: the code is still wanted, and a wrong one refuses.
     host.policy(ONE)?;
     let exempting = ONE.replace("\"any\"", "\"none\"");
-    let admitted = changed_within(host, &alice, &totp.wrong_code()?, &exempting)?;
+    let admitted = changed_within(host, &alice, &[&totp.wrong_code()?], &exempting)?;
     ensure(!admitted, || {
         "a wrong code was accepted for a rule of later".to_owned()
     })?;
     host.ssh_in(&alice, "", &[])
+}
+
+fn between_factors(host: &Host) -> Outcome {
+    host.use_stack("sshd-key")?;
+    let (alice, totp) = host.enrolled("alice")?;
+    let sheet = host.enroll_backup_codes("alice")?;
+    host.policy(TWO)?;
+    let admitted = changed_within(host, &alice, &[&totp.code(-1)?, &sheet[0]], NOBODY)?;
+    ensure(admitted, || {
+        "a policy from elsewhere refused the second factor".to_owned()
+    })?;
+    // One that is content with what was proven already, or with nothing, does not help.
+    for to in [ONE.to_owned(), ONE.replace("\"any\"", "\"none\"")] {
+        host.policy(TWO)?;
+        let wrong = totp.wrong_code()?;
+        let code = if to == ONE { &sheet[1] } else { &sheet[2] };
+        let admitted = changed_within(host, &alice, &[code, &wrong], &to)?;
+        ensure(!admitted, || {
+            format!("one factor was enough for a rule of later: {to}")
+        })?;
+    }
+    Ok(())
 }
 
 fn says(output: &Output, what: &str) -> Outcome {

@@ -193,10 +193,7 @@ fn key_alone(host: &Host) -> Outcome {
 
 fn backup_code(host: &Host) -> Outcome {
     let (alice, _) = with_stack(host, "sshd-key")?;
-    let offer = host.json("mfactl user enroll alice backup-codes --json")?;
-    let code = offer["codes"][3]
-        .as_str()
-        .ok_or_else(|| Failure::new(format!("no codes in {offer}")))?;
+    let code = &host.enroll_backup_codes("alice")?[3];
     host.ssh_in(&alice, "", &[(CODE, code)])?;
     host.ssh_refused(&alice, "", &[(CODE, code)])
 }

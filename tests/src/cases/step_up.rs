@@ -31,6 +31,16 @@ pub const CASES: &[Case] = &[
     )
     .on(WITH_SYSTEMD)
     .within(180),
+    Case::new(
+        "in a session begun with a code, su asks for the target's password alone, where it is the caller's factor",
+        su_within,
+    )
+    .on(WITH_SYSTEMD),
+    Case::new(
+        "pkcheck, with an agent at the terminal, asks as the rule for polkit says, and denies by a wrong code",
+        pkcheck,
+    )
+    .on(WITH_SYSTEMD),
     Case::new("chsh asks for a code before it changes the shell", chsh),
     Case::new("chsh with a wrong code changes nothing", chsh_wrong),
 ];
@@ -40,6 +50,11 @@ const NEW: &str = "an entirely new phrase 7";
 /// See `polkit`: pkexec with an agent that is there before it.
 const PKEXEC: &str =
     "(pkttyagent --process $$ & sleep 0.5; pkexec test -w /etc/shadow); echo pkexec-$?";
+/// An authorization by itself, for this shell. The agent says when it is there; in a subshell, so that no job control keeps
+/// it from the terminal.
+const PKCHECK: &str = "(mkfifo -m 600 /tmp/agent-of-$$; pkttyagent --process $$ --notify-fd 3 3>/tmp/agent-of-$$ & \
+    cat </tmp/agent-of-$$; \
+    pkcheck --action-id org.freedesktop.policykit.exec --process $$ --allow-user-interaction); echo pkcheck-$?";
 /// What is typed before pkttyagent has hidden the input is thrown away, and it shows the prompt first.
 const FLUSH: Duration = Duration::from_millis(500);
 
@@ -147,6 +162,40 @@ fn without(host: &Host) -> Outcome {
     screen.line("chsh -s /bin/sh; echo chsh-$?")?;
     type_at(&mut screen, "Password: ", &alice.password)?;
     screen.expect("chsh-0", PROMPT).map(drop)
+}
+
+fn su_within(host: &Host) -> Outcome {
+    let (alice, totp) = put_into_place(host)?;
+    host.use_stack("su")?;
+    let bob = host.person("bob")?;
+    host.policy("[subject]\nsu = \"caller\"\n")?;
+    let mut screen = session(host, &alice, Some(&totp.code(0)?))?;
+    screen.line("su bob -c 'echo now-$(id -un)'")?;
+    type_at(&mut screen, "Password: ", &bob.password)?;
+    screen.expect("now-bob", PROMPT)?;
+    // In no session, nothing has been proven in it.
+    let mut screen = host.terminal_as("alice", "su bob -c 'echo now-$(id -un)'")?;
+    type_at(&mut screen, "Password: ", &bob.password)?;
+    screen.expect(CODE, PROMPT).map(drop)
+}
+
+fn pkcheck(host: &Host) -> Outcome {
+    let (alice, totp) = put_into_place(host)?;
+    let mut screen = session(host, &alice, Some(&totp.code(-1)?))?;
+    screen.line(PKCHECK)?;
+    type_at(&mut screen, "Password: ", &alice.password)?;
+    screen.expect("pkcheck-0", PROMPT)?;
+    // In no session, nothing has been proven in it.
+    for (code, ending) in [
+        (totp.wrong_code()?, "pkcheck-1"),
+        (totp.code(0)?, "pkcheck-0"),
+    ] {
+        let mut screen = host.terminal_as("alice", PKCHECK)?;
+        type_at(&mut screen, "Password: ", &alice.password)?;
+        type_at(&mut screen, CODE, &code)?;
+        screen.expect(ending, PROMPT)?;
+    }
+    Ok(())
 }
 
 fn begin_chsh(host: &Host) -> Result<(Totp, Pty), Failure> {

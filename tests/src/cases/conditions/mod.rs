@@ -1,12 +1,13 @@
 //! What the policy's conditions, remembered devices and proofs of a session do to real logins: each alone changes one.
 
+mod demand;
 mod keys;
 mod seat;
 mod shadow;
 mod signals;
 mod times;
 
-use super::{Case, WITH_SYSTEMD};
+use super::Case;
 use crate::{
     Failure, Outcome,
     failure::ensure,
@@ -17,8 +18,9 @@ use crate::{
 };
 
 /// The tables.
-pub const CASES: [&[Case]; 6] = [
+pub const CASES: [&[Case]; 7] = [
     OF_ALL,
+    demand::CASES,
     keys::CASES,
     seat::CASES,
     shadow::CASES,
@@ -56,11 +58,6 @@ const OF_ALL: &[Case] = &[
         "what a user demands beyond the policy holds, and opens nothing",
         own_additions,
     ),
-    Case::new(
-        "with max-age, sudo is content with the code of this session's login, and of no other's",
-        max_age,
-    )
-    .on(WITH_SYSTEMD),
 ];
 
 const CODE: &str = "Verification code: ";
@@ -326,35 +323,4 @@ fn own_additions(host: &Host) -> Outcome {
     // More than that is no less of what the policy demands of others.
     host.policy(&rule("{ service = \"sshd\" }", "require = \"deny\""))?;
     host.ssh_refused(&alice, "-o BatchMode=yes", &[])
-}
-
-fn max_age(host: &Host) -> Outcome {
-    host.use_stack("sshd-key")?;
-    host.use_stack("sudo")?;
-    let (alice, totp) = host.enrolled("alice")?;
-    host.ok("usermod --append --groups sudo alice")?;
-    host.policy(&rule(
-        "{ service = \"sudo\" }",
-        "require = { max-age = \"15m\" }",
-    ))?;
-    let sudo = "sudo -k sh -c 'echo uid-$(id -u)'";
-    let mut screen = host.ssh(&alice, "-tt", sudo)?;
-    screen.expect(CODE, PROMPT)?;
-    screen.line(&totp.code(0)?)?;
-    screen.expect("password for alice: ", PROMPT)?;
-    screen.line(&alice.password)?;
-    let (status, shown) = screen.end(PROMPT)?;
-    ensure(status.success() && shown.contains("uid-0"), || {
-        format!("the session's proof did not do: {status}: {shown}")
-    })?;
-    // Not in a session: nothing has been proven in it.
-    let mut screen = host.terminal_as("alice", sudo)?;
-    screen.expect("password for alice: ", PROMPT)?;
-    screen.line(&alice.password)?;
-    screen.expect(CODE, PROMPT)?;
-    drop(screen);
-    let audit = host.ok("mfactl audit --user alice --json")?;
-    ensure(audit.contains("in this session"), || {
-        format!("the record does not tell why sudo did not ask: {audit}")
-    })
 }
