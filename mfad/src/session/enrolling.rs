@@ -1,6 +1,8 @@
 //! Enrollment in the login itself: a QR code that any terminal can show, and the first code to prove it was read.
 //!
-//! The credential stays pending until the account phase of the whole login, and for 15 minutes across reconnections.
+//! The credential stays pending until the account phase of the whole login. A secret is shown once: whoever sees one may
+//! have no right password, which shows only later. Who hangs up to fetch the phone is shown another one, and may type a
+//! code of the one that was shown at the same place before, for 15 minutes.
 
 use std::{
     collections::HashMap,
@@ -25,7 +27,7 @@ use crate::{
     audit::Event,
     clock::Now,
     config::Loaded,
-    engine::{Engine, REALM},
+    engine::Engine,
     enrollment::{self, Maker},
     factor::{
         FactorError,
@@ -40,7 +42,7 @@ use crate::{
 
 /// Most pending credentials whose place is remembered.
 const MOST_SHOWN: usize = 1024;
-/// How long a pending enrollment survives reconnecting, in seconds.
+/// How long a pending enrollment may be completed, in seconds.
 const PENDING: i64 = 15 * 60;
 /// Wrong codes forgiven while enrolling: the secret is on the screen, so there is nothing to guess.
 const TRIES: u8 = 3;
@@ -50,25 +52,21 @@ const THEN: &str = "Then type the code it shows.";
 
 /// An enrollment in a login, waiting for its first code.
 pub(super) struct Enrolling {
-    generator: Generator,
-    credential: CredentialId,
+    offered: Offered,
+    /// What was shown at this place before.
+    before: Vec<Offered>,
     tries_left: u8,
 }
 
-impl Enrolling {
-    fn of(generator: Generator, credential: CredentialId) -> Self {
-        Self {
-            generator,
-            credential,
-            tries_left: TRIES,
-        }
-    }
+struct Offered {
+    generator: Generator,
+    credential: CredentialId,
 }
 
 impl std::fmt::Debug for Enrolling {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Enrolling")
-            .field("credential", &self.credential)
+            .field("credential", &self.offered.credential)
             .finish_non_exhaustive()
     }
 }
@@ -88,9 +86,9 @@ impl Engine {
         let offered = self.offer(&account, &loaded, &facts, now).await;
         let shown = offered.and_then(|(person, enrolling)| {
             let messages = if facts.silent {
-                vec![alone(&enrolling.generator, &loaded)?]
+                vec![alone(&enrolling.offered.generator, &loaded)?]
             } else {
-                screen(&enrolling.generator, &loaded, &account.name)?
+                screen(&enrolling, &loaded, &account.name)?
             };
             Ok((person, enrolling, messages))
         });
@@ -126,9 +124,9 @@ impl Engine {
         Step::of(state)
     }
 
-    /// The generator that was shown to this person at this place before, or a new one, kept before it is shown.
+    /// A new generator, kept before it is shown, and those that were shown to this person at this place before.
     ///
-    /// At another place the secret is another: whoever saw the first one there must not know what the owner will use.
+    /// What was shown elsewhere does not count: whoever saw it there could have its code typed here.
     async fn offer(
         &self,
         account: &Account,
@@ -136,11 +134,6 @@ impl Engine {
         facts: &Facts,
         now: Now,
     ) -> Result<((PersonId, PersonKey), Enrolling), OfferError> {
-        let known = self.store.find_person(REALM, &account.name).await?;
-        let pending = known.and_then(|person| self.shown_here(person, facts, now));
-        if let Some(pending) = pending {
-            return Ok(pending);
-        }
         let key = enrollment::person_key(account);
         let maker = Maker {
             keyring: &self.keyring,
@@ -153,28 +146,38 @@ impl Engine {
         let record = facts.record(now.wall, Event::Enrollment, "offered");
         let person = self
             .recorded(record, |record| {
-                self.store.add_credential(key.clone(), new, now, record)
+                self.store.add_credential(key, new, now, record)
             })
             .await?;
+        let before = self.shown_here(&person, facts, now);
         self.shown.note(credential, facts.place, now);
-        Ok(((person.id, key), Enrolling::of(generator, credential)))
+        let enrolling = Enrolling {
+            offered: Offered {
+                generator,
+                credential,
+            },
+            before,
+            tries_left: TRIES,
+        };
+        Ok(((person.id, person.key), enrolling))
     }
 
-    fn shown_here(
-        &self,
-        person: Person,
-        facts: &Facts,
-        now: Now,
-    ) -> Option<((PersonId, PersonKey), Enrolling)> {
-        let credential = person.credentials.iter().find(|credential| {
+    /// What was shown to this person at this place and waits still.
+    fn shown_here(&self, person: &Person, facts: &Facts, now: Now) -> Vec<Offered> {
+        let waiting = person.credentials.iter().filter(|credential| {
             let waits =
                 matches!(credential.standing, Standing::PendingUntil(until) if until > now.wall);
             credential.kind == Kind::Totp && waits && self.shown.was(credential.id, facts.place)
-        })?;
-        let bound = identity(&person.key, credential.kind, credential.id);
-        let generator = Generator::open(&self.keyring, &bound, &credential.sealed).ok()?;
-        let enrolling = Enrolling::of(generator, credential.id);
-        Some(((person.id, person.key), enrolling))
+        });
+        let open = waiting.filter_map(|credential| {
+            let bound = identity(&person.key, credential.kind, credential.id);
+            let generator = Generator::open(&self.keyring, &bound, &credential.sealed).ok()?;
+            Some(Offered {
+                generator,
+                credential: credential.id,
+            })
+        });
+        open.collect()
     }
 
     pub(super) async fn answer_enrollment(
@@ -190,7 +193,12 @@ impl Engine {
         let Stage::Enroll(enrolling) = &mut running.stage else {
             return Self::refuse(heard_at).await;
         };
-        let Some(step) = enrolling.generator.matches(answer, -1, now, windows) else {
+        let mut offered = std::iter::once(&enrolling.offered).chain(&enrolling.before);
+        let matched = offered.find_map(|offered| {
+            let step = offered.generator.matches(answer, -1, now, windows)?;
+            Some((offered.credential, step))
+        });
+        let Some(enrollment) = matched else {
             enrolling.tries_left = enrolling.tries_left.saturating_sub(1);
             let over = enrolling.tries_left == 0;
             self.note_unasked(running, "wrong", "the first code of a new factor", now);
@@ -202,12 +210,11 @@ impl Engine {
                 "That code does not match; check that the phone's clock is right. {prompt}"
             ));
         };
-        let enrollment = Some((enrolling.credential, step));
         let Some(proof) = running.proof(vec![Kind::Totp.into()], now) else {
             return Self::refuse(heard_at).await;
         };
         let earned = Earned::Proven(Box::new(Proof {
-            enrollment,
+            enrollment: Some(enrollment),
             ..proof
         }));
         let Some(grant) = self.grant(caller, &running.facts, earned, now) else {
@@ -284,10 +291,11 @@ impl Shown {
 
 /// What is shown: plain ASCII, a line a message, the prompt last.
 fn screen(
-    generator: &Generator,
+    enrolling: &Enrolling,
     loaded: &Loaded,
     account: &str,
 ) -> Result<Vec<Message>, FactorError> {
+    let generator = &enrolling.offered.generator;
     let issuer = loaded.settings.otp.issuer.as_str();
     let uri = generator.uri(issuer, account)?;
     let info = |text: String| Message {
@@ -305,6 +313,10 @@ fn screen(
         secret.as_str()
     )));
     messages.push(info(format!("({})", generator.describe())));
+    if !enrolling.before.is_empty() {
+        let text = "If you have just scanned another one here, a code of that one will do as well.";
+        messages.push(info(text.to_owned()));
+    }
     messages.push(visible(format!("{THEN} {}", loaded.settings.prompt.text)));
     Ok(messages)
 }

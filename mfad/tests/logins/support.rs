@@ -133,6 +133,11 @@ impl Bench {
         });
     }
 
+    /// What time of day it is.
+    pub(crate) fn wall(&self) -> i64 {
+        self.clock.now().wall
+    }
+
     /// The newest record of a login.
     pub(crate) async fn last_record(&self) -> serde_json::Value {
         // Records that nothing waits for are written before what is asked of the store after them.

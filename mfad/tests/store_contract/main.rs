@@ -87,6 +87,7 @@ contract! {
         enrolled_people_are_counted,
         what_is_too_long_is_refused,
         what_a_person_asks_for_is_kept_and_bounded,
+        of_pending_credentials_of_one_person_the_oldest_makes_room,
     }
     history::{
         a_login_is_recalled,

@@ -325,3 +325,19 @@ pub(crate) async fn what_a_person_asks_for_is_kept_and_bounded(store: Arc<dyn St
         Err(StoreError::NotFound)
     );
 }
+
+pub(crate) async fn of_pending_credentials_of_one_person_the_oldest_makes_room(
+    store: Arc<dyn Store>,
+) {
+    add(&*store, "bob", pending(Kind::Totp, 99)).await;
+    add(&*store, "alice", pending(Kind::BackupCodes, 98)).await;
+    for number in 1..=30 {
+        add(&*store, "alice", pending(Kind::Totp, number)).await;
+    }
+    let alice = store.find_person("local", "alice").await.unwrap().unwrap();
+    let left: Vec<_> = alice.credentials.iter().map(|one| one.id.0[0]).collect();
+    assert_eq!(left, [98, 23, 24, 25, 26, 27, 28, 29, 30]);
+    assert_eq!(names(&*store, "bob").await.len(), 1);
+    let active = add(&*store, "alice", new(Kind::Totp, 31)).await;
+    assert_eq!(active.credentials.len(), 10, "one in use pushes out none");
+}

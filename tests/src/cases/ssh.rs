@@ -281,13 +281,13 @@ fn enrolling(host: &Host) -> Outcome {
     host.use_stack("sshd-password")?;
     host.policy("[unenrolled]\naction = \"enroll\"\n")?;
     let bob = host.person("bob")?;
-    // Hangs up to fetch the phone: the offer is the same when they come back.
-    let (first, offer) = offered(host, &bob, &bob.password)?;
+    // Hangs up to fetch the phone. What is shown when they come back is another, and what they scanned counts.
+    let (first, totp) = offered(host, &bob, &bob.password)?;
     drop(first);
-    let (mut screen, totp) = offered(host, &bob, &bob.password)?;
-    let code = offer.code(-1)?;
-    ensure(code == totp.code(-1)?, || {
-        "the second login offers another secret".to_owned()
+    let (mut screen, other) = offered(host, &bob, &bob.password)?;
+    let code = totp.code(-1)?;
+    ensure(code != other.code(-1)?, || {
+        "the second login shows the same secret".to_owned()
     })?;
     screen.line(&code)?;
     let (status, shown) = screen.end(PROMPT)?;

@@ -271,7 +271,7 @@ impl Judge<'_> {
                 .what("it asks for a code after a wrong password too")
                 .how(
                     "Whoever knows a name and no password spends the owner's guesses and can lock the owner out; \
-                     and learns nothing less than before.",
+                     and may be told whether the owner has a factor at all.",
                 )
                 .instead(
                     "requisite for the password, or the lines with a decoy from /usr/share/mfa/pam/sshd-password; in \

@@ -14,6 +14,8 @@ use crate::{
 
 /// Most credentials of one person, a set of backup codes counting as one.
 const MOST_CREDENTIALS: usize = 16;
+/// Most pending credentials of one person, backup codes aside; the oldest makes room for another.
+const MOST_WAITING: i64 = 8;
 /// Most pending credentials in the whole store.
 const MOST_PENDING: i64 = 1024;
 /// Bounds on what is stored, in bytes (and codes).
@@ -280,6 +282,14 @@ fn make_room(tx: &Tx<'_>, person: i64, new: &NewCredential, now: Now) -> rusqlit
     }
     if !pending {
         return Ok(true);
+    }
+    if new.kind != Kind::BackupCodes {
+        let sql = "DELETE FROM credential WHERE person = ?1 AND id IN \
+                   (SELECT id FROM credential WHERE person = ?1 AND pending_until IS NOT NULL AND kind <> 'backup-codes' \
+                   ORDER BY ordinal DESC LIMIT -1 OFFSET ?2)";
+        tx.connection
+            .prepare_cached(sql)?
+            .execute(params![person, MOST_WAITING - 1])?;
     }
     let count = "SELECT count(*) FROM credential WHERE pending_until IS NOT NULL";
     let waiting: i64 = tx
