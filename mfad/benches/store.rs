@@ -49,6 +49,7 @@ fn now(tick: i64) -> Now {
     Now {
         wall: START + tick,
         steady: START + tick,
+        boot: tick,
     }
 }
 

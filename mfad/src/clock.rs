@@ -10,6 +10,9 @@ pub struct Now {
     /// The throttle's clock, in seconds on the same scale: the wall clock at start plus the time since then by
     /// `CLOCK_BOOTTIME`, so that setting the clock while the daemon runs neither shortens nor lengthens a delay.
     pub steady: i64,
+    /// Seconds since the machine booted, its sleep included (`CLOCK_BOOTTIME`). Nobody sets it, and it goes on while the
+    /// daemon does not run: for what lives no longer than the boot.
+    pub boot: i64,
 }
 
 /// Source of time.
@@ -37,19 +40,22 @@ impl SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Now {
-        let elapsed = boottime().saturating_sub(self.boot_at_start).as_secs();
+        let boot = boottime();
+        let elapsed = boot.saturating_sub(self.boot_at_start).as_secs();
         Now {
             wall: wall(),
             steady: self.wall_at_start.saturating_add_unsigned(elapsed),
+            boot: seconds(boot),
         }
     }
 }
 
 fn wall() -> i64 {
-    clock(nix::time::ClockId::CLOCK_REALTIME)
-        .as_secs()
-        .try_into()
-        .unwrap_or(i64::MAX)
+    seconds(clock(nix::time::ClockId::CLOCK_REALTIME))
+}
+
+fn seconds(time: Duration) -> i64 {
+    time.as_secs().try_into().unwrap_or(i64::MAX)
 }
 
 fn boottime() -> Duration {

@@ -209,7 +209,11 @@ mod tests {
     use super::*;
     use crate::factor::otp::Hash;
 
-    const NOW: Now = Now { wall: 0, steady: 0 };
+    const NOW: Now = Now {
+        wall: 0,
+        steady: 0,
+        boot: 0,
+    };
 
     fn file(offers: &Offers, uid: u32) -> Option<String> {
         file_at(offers, uid, 0)

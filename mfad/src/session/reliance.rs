@@ -130,7 +130,7 @@ impl Engine {
             }
         }
         if let Verdict::Require(requirement) = &settled.verdict
-            && let Some(age) = proven(requirement, &scene.proofs, now.wall)
+            && let Some(age) = proven(requirement, &scene.proofs, now)
         {
             settled.verdict = Verdict::NotRequired;
             settled.relied = Some(Relied::Proof(age));
@@ -177,8 +177,8 @@ fn is_risky(scene: &Scene, loaded: &Loaded) -> Option<bool> {
 
 /// How old the proofs are that meet the requirement: of distinct kinds, as many as it counts, and none older than it
 /// allows.
-fn proven(requirement: &Requirement, proofs: &[Proof], now: i64) -> Option<i64> {
-    let oldest = now.saturating_sub(i64::from(requirement.max_age?));
+fn proven(requirement: &Requirement, proofs: &[Proof], now: Now) -> Option<i64> {
+    let oldest = i64::from(requirement.max_age?);
     let allowed = Allowed::by_policy(requirement);
     let mut newest: Vec<(Kind, i64)> = Vec::new();
     for proof in proofs {
@@ -187,17 +187,26 @@ fn proven(requirement: &Requirement, proofs: &[Proof], now: i64) -> Option<i64> 
         else {
             continue;
         };
-        if proof.at < oldest || proof.at > now {
+        let Some(age) = age(proof, now).filter(|age| *age <= oldest) else {
             continue;
-        }
+        };
         match newest.iter_mut().find(|(kind, _)| *kind == evidence.kind) {
-            Some((_, at)) => *at = proof.at.max(*at),
-            None => newest.push((evidence.kind, proof.at)),
+            Some((_, least)) => *least = age.min(*least),
+            None => newest.push((evidence.kind, age)),
         }
     }
-    newest.sort_by_key(|(_, at)| std::cmp::Reverse(*at));
+    newest.sort_by_key(|(_, age)| *age);
     let needed = usize::from(requirement.count.max(1));
-    newest.get(needed - 1).map(|(_, at)| now - at)
+    newest.get(needed - 1).map(|(_, age)| *age)
+}
+
+/// By whichever clock it is older: setting one back makes nothing younger. `None` if it is of the future by either.
+fn age(proof: &Proof, now: Now) -> Option<i64> {
+    let ages = [
+        now.wall.checked_sub(proof.at)?,
+        now.boot.checked_sub(proof.booted)?,
+    ];
+    (ages.iter().min() >= Some(&0)).then(|| ages[0].max(ages[1]))
 }
 
 /// What a device of this login is bound to, as the rule demands. `None` if one of the values is not known, or is the
@@ -241,44 +250,83 @@ mod tests {
             .map(|(kind, at)| Proof {
                 kind: (*kind).to_owned(),
                 at: *at,
+                booted: *at,
             })
             .collect()
+    }
+
+    fn at(second: i64) -> Now {
+        Now {
+            wall: second,
+            steady: second,
+            boot: second,
+        }
+    }
+
+    #[test]
+    fn setting_the_clock_makes_no_proof_younger() {
+        let quarter = requirement(&[], 1, Some(900));
+        let proof = proofs(&[("totp", 1000)]);
+        for (wall, boot, age) in [
+            (1000, 1900, Some(900)),
+            (1000, 1901, None),
+            (1900, 1000, Some(900)),
+            (1901, 1000, None),
+            (1500, 1100, Some(500)),
+            (999, 1100, None),
+            (1100, 999, None),
+            (i64::MIN, i64::MAX, None),
+        ] {
+            let now = Now {
+                wall,
+                boot,
+                ..at(0)
+            };
+            assert_eq!(proven(&quarter, &proof, now), age, "{wall} {boot}");
+        }
     }
 
     #[test]
     fn a_proof_stands_in_for_as_long_as_the_rule_allows_and_not_a_second_longer() {
         let quarter = requirement(&[], 1, Some(900));
-        assert_eq!(proven(&quarter, &proofs(&[("totp", 100)]), 1000), Some(900));
-        assert_eq!(proven(&quarter, &proofs(&[("totp", 100)]), 1001), None);
-        assert_eq!(proven(&quarter, &[], 1000), None);
+        assert_eq!(
+            proven(&quarter, &proofs(&[("totp", 100)]), at(1000)),
+            Some(900)
+        );
+        assert_eq!(proven(&quarter, &proofs(&[("totp", 100)]), at(1001)), None);
+        assert_eq!(proven(&quarter, &[], at(1000)), None);
         let never = requirement(&[], 1, None);
-        assert_eq!(proven(&never, &proofs(&[("totp", 1000)]), 1000), None);
+        assert_eq!(proven(&never, &proofs(&[("totp", 1000)]), at(1000)), None);
     }
 
     #[test]
     fn a_proof_of_the_future_proves_nothing() {
         let quarter = requirement(&[], 1, Some(900));
-        assert_eq!(proven(&quarter, &proofs(&[("totp", 1001)]), 1000), None);
+        assert_eq!(proven(&quarter, &proofs(&[("totp", 1001)]), at(1000)), None);
     }
 
     #[test]
     fn only_kinds_that_the_rule_asks_for_count_and_each_once() {
         let of_code = requirement(&["totp"], 1, Some(900));
         assert_eq!(
-            proven(&of_code, &proofs(&[("backup-codes", 990)]), 1000),
+            proven(&of_code, &proofs(&[("backup-codes", 990)]), at(1000)),
             None
         );
         assert_eq!(
-            proven(&of_code, &proofs(&[("unheard-of", 990)]), 1000),
+            proven(&of_code, &proofs(&[("unheard-of", 990)]), at(1000)),
             None
         );
         let two = requirement(&[], 2, Some(900));
         assert_eq!(
-            proven(&two, &proofs(&[("totp", 990), ("totp", 995)]), 1000),
+            proven(&two, &proofs(&[("totp", 990), ("totp", 995)]), at(1000)),
             None
         );
         let both = proofs(&[("totp", 990), ("backup-codes", 700)]);
-        assert_eq!(proven(&two, &both, 1000), Some(300));
-        assert_eq!(proven(&two, &both, 1700), None, "the older one is too old");
+        assert_eq!(proven(&two, &both, at(1000)), Some(300));
+        assert_eq!(
+            proven(&two, &both, at(1700)),
+            None,
+            "the older one is too old"
+        );
     }
 }

@@ -104,6 +104,8 @@ pub struct Proof {
     pub kind: String,
     /// When, seconds since the epoch.
     pub at: i64,
+    /// The same in seconds since the boot, which its session does not outlive.
+    pub booted: i64,
 }
 
 #[cfg(test)]

@@ -35,6 +35,21 @@ async fn sudo_asks_once_in_a_session_and_again_when_the_proof_is_old() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_set_back_keeps_no_proof_young() {
+    let bench = Bench::with_policy(POLICY);
+    let phone = bench.enroll(ALICE.0).await;
+    bench.sessions.say(session(SESSION, ALICE.1));
+    let sudo = || sudo(ALICE.0, ALICE.1);
+    let code = phone.code(START);
+    assert_eq!(bench.whole(sudo(), &[&code]).await, State::Granted);
+    bench.clock.advance(900);
+    bench.clock.set(-899);
+    assert_eq!(bench.whole(sudo(), &[]).await, State::NotRequired);
+    bench.clock.advance(1);
+    assert_eq!(bench.whole(sudo(), &[]).await, State::Continue);
+}
+
+#[tokio::test]
 async fn what_stood_in_does_not_renew_the_proof() {
     let bench = Bench::with_policy(POLICY);
     let phone = bench.enroll(ALICE.0).await;

@@ -37,20 +37,32 @@ pub(crate) const BOB: (&str, u32) = ("bin", 2);
 pub(crate) const START: i64 = 1_800_000_000;
 
 /// A clock that stands where it is put.
-pub(crate) struct TestClock(AtomicI64);
+pub(crate) struct TestClock {
+    wall: AtomicI64,
+    /// What time brings on, and nobody who sets the clock.
+    boot: AtomicI64,
+}
 
 impl TestClock {
+    /// Time passes.
     pub(crate) fn advance(&self, seconds: i64) {
-        self.0.fetch_add(seconds, Ordering::SeqCst);
+        self.set(seconds);
+        self.boot.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    /// Somebody sets the clock so far on, or back. Whatever rests on the steady clock is not tried so.
+    pub(crate) fn set(&self, seconds: i64) {
+        self.wall.fetch_add(seconds, Ordering::SeqCst);
     }
 }
 
 impl Clock for TestClock {
     fn now(&self) -> Now {
-        let seconds = self.0.load(Ordering::SeqCst);
+        let wall = self.wall.load(Ordering::SeqCst);
         Now {
-            wall: seconds,
-            steady: seconds,
+            wall,
+            steady: wall,
+            boot: self.boot.load(Ordering::SeqCst),
         }
     }
 }
@@ -112,7 +124,10 @@ impl Bench {
             .permissions(private)
             .tempdir()
             .unwrap();
-        let clock = Arc::new(TestClock(AtomicI64::new(START)));
+        let clock = Arc::new(TestClock {
+            wall: AtomicI64::new(START),
+            boot: AtomicI64::new(1_000),
+        });
         let keys = Keyring::generate_file().unwrap();
         let engine = engine(directory.path(), text, &keys, &clock);
         let sessions = Arc::<TestSessions>::default();

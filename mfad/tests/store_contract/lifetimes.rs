@@ -161,6 +161,7 @@ pub(crate) async fn unlock_with_clock_sets_future_steps_back(store: Arc<dyn Stor
     let ahead = Now {
         wall: START + 365 * DAY,
         steady: START,
+        boot: 0,
     };
     assert!(accepted(
         &judge(

@@ -23,6 +23,7 @@ pub(crate) fn at(seconds: i64) -> Now {
     Now {
         wall: START + seconds,
         steady: START + seconds,
+        boot: 1_000 + seconds,
     }
 }
 

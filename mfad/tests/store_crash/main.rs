@@ -35,6 +35,7 @@ const START: i64 = 1_800_000_000;
 const NOW: Now = Now {
     wall: START,
     steady: START,
+    boot: 0,
 };
 const ROLE: &str = "MFAD_TEST_CRASH";
 const POINTS: [&str; 5] = ["begin", "written", "commit", "committed", "reply"];

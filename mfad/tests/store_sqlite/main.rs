@@ -29,6 +29,7 @@ const START: i64 = 1_800_000_000;
 const NOW: Now = Now {
     wall: START,
     steady: START,
+    boot: 0,
 };
 
 /// A directory of our own, and the database's path in it.

@@ -56,6 +56,7 @@ fn a_database_of_schema_1_keeps_everything() {
         let soon = Now {
             wall: START + 80,
             steady: START + 80,
+            boot: 80,
         };
         let budgets = store.budgets(bob.id, soon).await.unwrap();
         assert_eq!((budgets[0].class, budgets[0].spent), (Class::Otp, 1));
@@ -75,7 +76,7 @@ fn a_database_of_schema_1_keeps_everything() {
         assert_eq!(failures(bob.id).await.unwrap().failures.source, 2);
     });
     drop(store);
-    assert_eq!(version(&path), 2);
+    assert_eq!(version(&path), 3);
 }
 
 #[test]

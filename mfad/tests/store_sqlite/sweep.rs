@@ -23,6 +23,7 @@ fn day(number: i64) -> Now {
     Now {
         wall: at,
         steady: at,
+        boot: number * DAY,
     }
 }
 

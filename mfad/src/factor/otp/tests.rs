@@ -8,7 +8,11 @@ const WINDOWS: Windows = Windows {
 };
 
 fn at(wall: i64) -> Now {
-    Now { wall, steady: wall }
+    Now {
+        wall,
+        steady: wall,
+        boot: 0,
+    }
 }
 
 fn code(text: &str) -> Answer {

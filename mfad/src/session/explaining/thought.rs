@@ -37,6 +37,7 @@ pub(super) fn read(
     }
     let now = Now {
         wall: moment,
+        boot: now.boot.saturating_add(moment.saturating_sub(now.wall)),
         ..now
     };
     let mut facts = facts(query, caller)?;

@@ -5,6 +5,7 @@ use super::*;
 const NOW: Now = Now {
     wall: 1000,
     steady: 1000,
+    boot: 1000,
 };
 
 fn alices() -> Grant {

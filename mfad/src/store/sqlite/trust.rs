@@ -165,10 +165,10 @@ pub(super) fn prove(
     for kind in kinds {
         tx.connection
             .prepare_cached(
-                "INSERT INTO proof (person, session, kind, time) VALUES (?1, ?2, ?3, ?4) \
-                 ON CONFLICT (person, session, kind) DO UPDATE SET time = excluded.time",
+                "INSERT INTO proof (person, session, kind, time, booted) VALUES (?1, ?2, ?3, ?4, ?5) \
+                 ON CONFLICT (person, session, kind) DO UPDATE SET time = excluded.time, booted = excluded.booted",
             )?
-            .execute(params![person.0, session.0, kind, now.wall])?;
+            .execute(params![person.0, session.0, kind, now.wall, now.boot])?;
     }
     tx.connection
         .prepare_cached("DELETE FROM proof WHERE person = ?1 AND (time <= ?2 OR time > ?3)")?
@@ -195,7 +195,7 @@ pub(super) fn proofs(
 ) -> rusqlite::Result<Vec<Proof>> {
     connection
         .prepare_cached(
-            "SELECT kind, time FROM proof WHERE person = ?1 AND session = ?2 AND time <= ?3 AND time > ?4",
+            "SELECT kind, time, booted FROM proof WHERE person = ?1 AND session = ?2 AND time <= ?3 AND time > ?4",
         )?
         .query_map(
             params![
@@ -208,6 +208,7 @@ pub(super) fn proofs(
                 Ok(Proof {
                     kind: row.get(0)?,
                     at: row.get(1)?,
+                    booted: row.get(2)?,
                 })
             },
         )?
