@@ -29,7 +29,7 @@ use mfad_protocol::{
     State,
     fido::{Assert, Pin, Request},
     names,
-    wire::Outgoing,
+    wire::{Outgoing, ROOM},
 };
 use support::{ALICE, Bench, ssh};
 use zeroize::Zeroizing;
@@ -75,6 +75,7 @@ fn an_answer_is_wiped_where_it_comes_in() {
             vec![TYPED.as_bytes(); 3],
             Vec::<zbus::Fd<'_>>::new(),
         ),
+        ROOM,
     );
     let sent = sent.unwrap();
     let (left, answered) = left_by(|| {

@@ -12,7 +12,7 @@ use std::{
 
 use mfad_protocol::{
     limits, names, printable,
-    wire::{FIXED_HEADER, Incoming, Outgoing, extent},
+    wire::{FIXED_HEADER, Incoming, Outgoing, ROOM, extent},
 };
 use nix::{
     errno::Errno,
@@ -43,13 +43,15 @@ impl Peer {
         Self(fd)
     }
 
+    /// `room` is that of [`Outgoing::call`].
     pub(crate) fn call<B: Serialize + DynamicType>(
         &self,
         member: &str,
         body: &B,
+        room: usize,
         patience: &mut Patience,
     ) -> Result<Incoming, Failure> {
-        let call = Outgoing::call(to_daemon(member), body).map_err(|e| malformed(&e))?;
+        let call = Outgoing::call(to_daemon(member), body, room).map_err(|e| malformed(&e))?;
         self.send_all(&call, patience).map_err(broken)?;
         let serial = call.serial();
         // It may hold a code, and is not needed any more.
@@ -77,7 +79,7 @@ impl Peer {
     /// Without a reply there is nothing to wait for but room in the socket, and none is no reason to wait.
     pub(crate) fn send<B: Serialize + DynamicType>(&self, member: &str, body: &B) {
         let call = to_daemon(member).with_flags(Flags::NO_REPLY_EXPECTED);
-        if let Ok(call) = Outgoing::call(call, body) {
+        if let Ok(call) = Outgoing::call(call, body, ROOM) {
             let _best_effort = self.send_all(&call, &mut Patience::of(Duration::ZERO));
         }
     }

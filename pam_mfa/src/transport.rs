@@ -3,7 +3,7 @@
 
 use std::{fmt, os::fd::OwnedFd};
 
-use mfad_protocol::{Context, Step, names, printable};
+use mfad_protocol::{Context, Step, names, printable, wire::ROOM};
 use zbus::{
     Fd,
     export::serde::Serialize,
@@ -97,7 +97,7 @@ impl<'a> Daemon<'a> {
         let pidfd = ffi::own_pidfd();
         let descriptors: Vec<Fd<'_>> = pidfd.iter().map(Fd::from).collect();
         let (session, step): (String, Step) =
-            link.call("Begin", &(context, descriptors), patience)?;
+            link.call("Begin", &(context, descriptors), ROOM, patience)?;
         if session.len() > MAX_SESSION {
             return Err(Failure::Malformed("session name too long".into()));
         }
@@ -144,8 +144,11 @@ impl Transport for Daemon<'_> {
             .ok_or_else(|| Failure::Unreachable("no dialogue was begun".into()))?;
         let answers: Vec<&[u8]> = answers.iter().map(|answer| answer.as_slice()).collect();
         let descriptors: Vec<Fd<'_>> = descriptor.iter().map(Fd::from).collect();
+        // Besides their bytes: a length and a padding each, and as much for the lists and the name.
+        let typed: usize = answers.iter().map(|answer| answer.len() + 8).sum();
+        let room = ROOM + session.len() + typed;
         let body = (session, answers, descriptors);
-        link.call("Respond", &body, patience)
+        link.call("Respond", &body, room, patience)
     }
 
     fn cancel(&mut self, session: &str) {
@@ -183,13 +186,22 @@ impl Link {
         }
     }
 
-    fn call<B, A>(&self, member: &str, body: &B, patience: &mut Patience) -> Result<A, Failure>
+    fn call<B, A>(
+        &self,
+        member: &str,
+        body: &B,
+        room: usize,
+        patience: &mut Patience,
+    ) -> Result<A, Failure>
     where
         B: Serialize + DynamicType,
         A: for<'d> DynamicDeserialize<'d>,
     {
         match self {
-            Self::Peer(peer) => peer.call(member, body, patience)?.body().deserialize(),
+            Self::Peer(peer) => peer
+                .call(member, body, room, patience)?
+                .body()
+                .deserialize(),
             Self::Bus(bus) => bus.call(member, body, patience)?.body().deserialize(),
         }
         .map_err(|e| malformed(&e))

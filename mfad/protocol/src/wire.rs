@@ -16,13 +16,16 @@ use zbus::{
     wire::{
         DynamicDeserialize, DynamicType, Endian,
         serialized::{Context, Data},
-        serialized_size, to_writer,
+        to_writer_for_signature,
     },
 };
 use zeroize::Zeroizing;
 
 /// Length of the fixed part of a D-Bus header, up to and with the length of its fields.
 pub const FIXED_HEADER: usize = 16;
+
+/// Room for the body of a call or an answer with nothing in it that was typed, in bytes; most need no more.
+pub const ROOM: usize = 512;
 
 /// Where the body of a message begins and where it ends, by its fixed header (D-Bus specification, "Message Format"). `None`
 /// if it is none.
@@ -64,40 +67,46 @@ impl std::fmt::Debug for Body {
 }
 
 impl Outgoing {
-    /// A call.
-    pub fn call<B: Serialize + DynamicType>(call: Builder<'_>, body: &B) -> zbus::Result<Self> {
-        Self::build(call, zbus::wire::NATIVE_ENDIAN, body)
+    /// A call, whose body has so much room, in bytes: one that needs more grows, and leaves copies behind.
+    pub fn call<B: Serialize + DynamicType>(
+        call: Builder<'_>,
+        body: &B,
+        room: usize,
+    ) -> zbus::Result<Self> {
+        Self::build(call, zbus::wire::NATIVE_ENDIAN, body, room)
     }
 
-    /// An answer to the call with this header, in its byte order.
+    /// An answer to the call with this header, in its byte order. It holds nothing that was typed.
     pub fn answer<B: Serialize + DynamicType>(to: &Header<'_>, body: &B) -> zbus::Result<Self> {
         let endian = to.primary().endian_sig().into();
-        Self::build(Message::method_return(to), endian, body)
+        Self::build(Message::method_return(to), endian, body, ROOM)
     }
 
     /// An error of that name for an answer.
     pub fn error(to: &Header<'_>, name: &str, text: &str) -> zbus::Result<Self> {
         let endian = to.primary().endian_sig().into();
-        Self::build(Message::error(to, name), endian, &(text,))
+        Self::build(Message::error(to, name), endian, &(text,), ROOM)
     }
 
     fn build<B: Serialize + DynamicType>(
         builder: Builder<'_>,
         endian: Endian,
         body: &B,
+        room: usize,
     ) -> zbus::Result<Self> {
         let context = Context::new(endian, 0);
-        // All at once: what grows leaves copies.
-        let mut bytes = Zeroizing::new(vec![0; serialized_size(context, body)?.size()]);
-        let mut place = Cursor::new(bytes.as_mut_slice());
+        let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+        // The writer that zbus uses too: for another, all that writes a body would be there twice.
+        let mut place = Cursor::new(&mut *bytes);
+        let signature = body.signature();
         // SAFETY: the descriptors that the body speaks of are kept in the head, which lives as long as the body.
-        let written = unsafe { to_writer(&mut place, context, body) }?;
+        let written = unsafe { to_writer_for_signature(&mut place, context, &signature, body) }?;
         let blank = vec![0; bytes.len()];
         // SAFETY: nobody takes the zeros for the body: of the head, only the header's bytes are given away.
         let head = unsafe {
             builder
                 .endian(endian)
-                .build_raw_body(&blank, body.signature(), written.into_fds())
+                .build_raw_body(&blank, signature, written.into_fds())
         }?;
         Ok(Self {
             head,
@@ -210,7 +219,7 @@ mod tests {
         let body = ("session", vec![&b"123456"[..], b""], 7_u64);
         let serial = std::num::NonZeroU32::new(9).unwrap();
         for endian in [Endian::Little, Endian::Big] {
-            let ours = Outgoing::build(call().serial(serial), endian, &body).unwrap();
+            let ours = Outgoing::build(call().serial(serial), endian, &body, 1).unwrap();
             let theirs = call().serial(serial).endian(endian).build(&body).unwrap();
             assert_eq!(ours.parts().concat(), theirs.data().bytes());
             assert_eq!(ours.serial(), serial);
@@ -222,7 +231,7 @@ mod tests {
         let (descriptor, _) = std::os::unix::net::UnixStream::pair().unwrap();
         let body = (vec![&b"123456"[..]], vec![Fd::from(descriptor.as_fd())]);
         for endian in [Endian::Little, Endian::Big] {
-            let came = received(&Outgoing::build(call(), endian, &body).unwrap());
+            let came = received(&Outgoing::build(call(), endian, &body, ROOM).unwrap());
             let contents = came.body();
             let (answers, descriptors): (Vec<&[u8]>, Vec<Fd<'_>>) = contents.deserialize().unwrap();
             assert_eq!((answers, descriptors.len()), (vec![&b"123456"[..]], 1));
@@ -236,7 +245,10 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_whole_message_are_refused() {
-        let whole = Outgoing::call(call(), &("text",)).unwrap().parts().concat();
+        let whole = Outgoing::call(call(), &("text",), ROOM)
+            .unwrap()
+            .parts()
+            .concat();
         for length in 0..whole.len() {
             let cut = Zeroizing::new(whole[..length].to_vec());
             assert!(Incoming::read(cut, Vec::new()).is_err(), "{length}");
@@ -255,7 +267,7 @@ mod tests {
 
     #[test]
     fn debug_shows_no_body() {
-        let sent = Outgoing::call(call(), &("271828",)).unwrap();
+        let sent = Outgoing::call(call(), &("271828",), ROOM).unwrap();
         let shown = format!("{sent:?} {:?}", received(&sent));
         assert!(
             !shown.contains("271828") && !shown.contains("50, 55, 49"),

@@ -10,7 +10,7 @@ use std::io::Cursor;
 use heap::{Heap, TYPED, left_by};
 use mfad_protocol::{
     fido::{Assert, Pin, Request},
-    wire::{Incoming, Outgoing},
+    wire::{Incoming, Outgoing, ROOM},
 };
 use zbus::Message;
 use zeroize::Zeroizing;
@@ -27,7 +27,7 @@ fn body() -> (&'static str, Vec<&'static [u8]>) {
 fn a_message_on_its_way_leaves_nothing_and_one_of_zbus_s_own_does() {
     let call = || Message::method_call("/", "Respond");
     let (left, ()) = left_by(|| {
-        let sent = Outgoing::call(call(), &body()).unwrap();
+        let sent = Outgoing::call(call(), &body(), ROOM).unwrap();
         let bytes = Zeroizing::new(sent.parts().concat());
         let came = Incoming::read(bytes, Vec::new()).unwrap();
         let contents = came.body();

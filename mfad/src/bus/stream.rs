@@ -137,7 +137,7 @@ mod tests {
     }
 
     fn call(body: &str) -> Outgoing {
-        Outgoing::call(zbus::Message::method_call("/", "Call"), &(body,)).unwrap()
+        Outgoing::call(zbus::Message::method_call("/", "Call"), &(body,), 0).unwrap()
     }
 
     #[tokio::test(flavor = "current_thread")]

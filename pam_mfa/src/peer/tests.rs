@@ -87,7 +87,7 @@ fn the_answer_is_what_answers_this_call_and_an_error_is_a_refusal() {
         let stray = answer(&other.header(), "another's");
         [other.data().to_vec(), stray, answer(&call.header(), "this")].concat()
     });
-    let reply = peer.call("Begin", &("x",), &mut soon()).unwrap();
+    let reply = peer.call("Begin", &("x",), ROOM, &mut soon()).unwrap();
     assert_eq!(reply.body().deserialize::<String>().unwrap(), "this");
 
     let (peer, theirs) = pair();
@@ -95,7 +95,7 @@ fn the_answer_is_what_answers_this_call_and_an_error_is_a_refusal() {
         let error = Message::error(&call.header(), "org.freedesktop.DBus.Error.NoReply");
         error.build(&("no",)).unwrap().data().to_vec()
     });
-    let refused = peer.call("Begin", &("x",), &mut soon()).unwrap_err();
+    let refused = peer.call("Begin", &("x",), ROOM, &mut soon()).unwrap_err();
     assert!(matches!(refused, Failure::Refused(_)), "{refused}");
 }
 
@@ -106,13 +106,14 @@ fn silence_lasts_until_the_deadline_and_a_closed_connection_not_so_long() {
     let late = peer.call(
         "Begin",
         &("x",),
+        ROOM,
         &mut Patience::of(Duration::from_millis(50)),
     );
     assert_eq!(late.unwrap_err(), Failure::Elapsed);
     let took = start.elapsed();
     assert!(took >= Duration::from_millis(50) && took < Duration::from_secs(2));
     drop(theirs);
-    let gone = peer.call("Begin", &("x",), &mut soon()).unwrap_err();
+    let gone = peer.call("Begin", &("x",), ROOM, &mut soon()).unwrap_err();
     assert!(matches!(gone, Failure::Unreachable(_)), "{gone}");
 }
 
@@ -125,6 +126,7 @@ fn a_daemon_that_never_stops_talking_does_not_outlast_the_deadline() {
     let late = peer.call(
         "Begin",
         &("x",),
+        ROOM,
         &mut Patience::of(Duration::from_millis(50)),
     );
     assert_eq!(late.unwrap_err(), Failure::Elapsed);
@@ -140,7 +142,7 @@ fn bytes_that_are_no_message_are_refused() {
     ] {
         let (peer, theirs) = pair();
         daemon(theirs, |_| bytes);
-        let refused = peer.call("Begin", &("x",), &mut soon()).unwrap_err();
+        let refused = peer.call("Begin", &("x",), ROOM, &mut soon()).unwrap_err();
         assert!(matches!(refused, Failure::Malformed(_)), "{refused}");
     }
 }
@@ -163,6 +165,7 @@ fn what_was_typed_is_wiped_once_it_is_sent() {
         peer.call(
             "Respond",
             &("session", answers),
+            ROOM,
             &mut Patience::of(Duration::ZERO),
         )
     });
