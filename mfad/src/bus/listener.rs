@@ -128,8 +128,8 @@ impl Listener {
         let connection = Connection::Peer(NEXT_PEER.fetch_add(1, Ordering::Relaxed));
         let asked = |connection: &Connection| self.core.is_asking(connection);
         let guest = match self.door {
-            Door::Pam => self.guests.enter_for_one_at_rest(&connection, asked),
-            Door::User => self.guests.enter(uid, &connection),
+            Door::Pam => self.guests.enter_for_an_idle_one(&connection, asked),
+            Door::User => self.guests.enter(uid, &connection, asked),
         };
         let spare = || {
             self.spare
@@ -160,7 +160,7 @@ impl Place {
             Self::Guest(mut guest) => {
                 let connection = caller.connection.clone();
                 tokio::select! {
-                    () = peer::serve(Arc::clone(&core), peer, caller, guest.rests()) => {}
+                    () = peer::serve(Arc::clone(&core), peer, caller, guest.idle()) => {}
                     () = guest.is_asked_to_leave() => core.disconnected(&connection),
                 }
             }

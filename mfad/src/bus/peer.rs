@@ -45,18 +45,13 @@ const TURNED_AWAY: Duration = Duration::from_secs(1);
 const INTROSPECTABLE: &str = "org.freedesktop.DBus.Introspectable";
 
 /// Serves one peer until it goes away, breaks the protocol, or its time is up. A call that was begun is finished first.
-/// `rests` is set while the last call has been answered and no other has come.
-pub(super) async fn serve(
-    core: Arc<Core>,
-    socket: OwnedFd,
-    caller: Caller,
-    rests: Arc<AtomicBool>,
-) {
+/// `idle` is set while no call waits for an answer.
+pub(super) async fn serve(core: Arc<Core>, socket: OwnedFd, caller: Caller, idle: Arc<AtomicBool>) {
     let peer = Peer {
         core,
         caller,
         room: true,
-        rests,
+        idle,
     };
     peer.connected(socket, LIFETIME).await;
 }
@@ -67,7 +62,7 @@ pub(super) async fn turn_away(core: Arc<Core>, socket: OwnedFd, caller: Caller) 
         core,
         caller,
         room: false,
-        rests: Arc::default(),
+        idle: Arc::default(),
     };
     peer.connected(socket, TURNED_AWAY).await;
 }
@@ -77,7 +72,7 @@ struct Peer {
     core: Arc<Core>,
     caller: Caller,
     room: bool,
-    rests: Arc<AtomicBool>,
+    idle: Arc<AtomicBool>,
 }
 
 impl Peer {
@@ -100,7 +95,7 @@ impl Peer {
             if message.message_type() != Type::MethodCall {
                 continue;
             }
-            self.rests.store(false, Ordering::Relaxed);
+            self.idle.store(false, Ordering::Relaxed);
             arrival.take();
             patience = SILENCE;
             let header = message.header();
@@ -108,7 +103,7 @@ impl Peer {
             if !header.primary().flags().contains(Flags::NO_REPLY_EXPECTED) {
                 stream.send(&answer.map_err(io::Error::other)?).await?;
             }
-            self.rests.store(true, Ordering::Relaxed);
+            self.idle.store(true, Ordering::Relaxed);
         }
     }
 

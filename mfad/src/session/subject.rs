@@ -27,6 +27,8 @@ pub(super) enum Lost {
     Account(NoAnswer),
     /// The store.
     Person(StoreError),
+    /// Nobody has the caller's uid.
+    Caller,
 }
 
 impl Engine {
@@ -66,6 +68,10 @@ impl Engine {
             Lost::Person(error) => {
                 self.without_subject(facts, State::Unavailable, error.to_string(), now)
             }
+            Lost::Caller => {
+                let why = "the caller's uid is nobody's".to_owned();
+                self.without_subject(facts, State::Denied, why, now)
+            }
         })
     }
 
@@ -81,8 +87,11 @@ impl Engine {
         let account = if caller.is_root() {
             self.people.named(user).await
         } else {
-            let own = self.people.of_caller(caller.uid).await;
-            own.map(|account| account.filter(|account| account.name == *user))
+            match self.people.of_caller(caller.uid).await {
+                // Somebody's subordinate uid, of which they have thousands: it is not asked anything either.
+                Ok(None) => return Err(Lost::Caller),
+                own => own.map(|account| account.filter(|account| account.name == *user)),
+            }
         };
         let person = self.store.find_person(REALM, user).await;
         match (account, person) {

@@ -16,6 +16,8 @@ use mfad::{
     session::{Caller, Connection, whereabouts::Whereabouts},
 };
 
+use mfad_protocol::State;
+
 use crate::support::{ALICE, Bench, process, root, ssh};
 
 /// A logind that never answers, and counts who asks.
@@ -66,4 +68,30 @@ async fn few_of_those_who_are_not_root_have_logind_asked_at_once() {
     for begun in all {
         begun.abort();
     }
+}
+
+/// A user with subordinate uids has thousands, and could hold the dialogues and connections of as many.
+#[tokio::test]
+async fn a_uid_that_no_account_has_is_asked_nothing() {
+    let bench = Bench::with_policy(crate::ENROLL);
+    bench.enroll(ALICE.0).await;
+    let state = async |uid| {
+        let caller = Caller {
+            uid,
+            connection: Connection::Peer(1),
+        };
+        bench
+            .engine
+            .begin(&caller, ssh(ALICE.0), None)
+            .await
+            .1
+            .state
+    };
+    assert_eq!(state(3_000_000_000).await, State::Denied);
+    assert_eq!(state(ALICE.1).await, State::Continue);
+    assert_eq!(
+        state(2).await,
+        State::Continue,
+        "another account asks in vain"
+    );
 }

@@ -177,6 +177,8 @@ fn lost(why: Lost) -> Refusal {
     match why {
         Lost::Account(why) => why.into(),
         Lost::Person(error) => error.into(),
+        // Explained is what root's programs would hear.
+        Lost::Caller => Refusal::Denied("nobody has the caller's uid".to_owned()),
     }
 }
 
