@@ -1,6 +1,6 @@
 //! Conditions on what sshd has verified: a key of a FIDO authenticator, a certificate, and who signed it.
 
-use super::{by_key_alone, rule};
+use super::{CODE, by_key_alone, rule};
 use crate::{
     Failure, Outcome,
     cases::Case,
@@ -20,6 +20,18 @@ pub(super) const CASES: &[Case] = &[
     Case::new(
         "a rule for a ca opens the login by its certificate, and not by another trusted one's",
         authority,
+    ),
+    Case::new(
+        "a rule for password opens the login by it, and asks for a code after a key",
+        password,
+    ),
+    Case::new(
+        "a rule for a known device opens the login by a key that came with a code, and by no other",
+        known_device,
+    ),
+    Case::new(
+        "a rule for a group opens the login of a member by one more group, and asks others",
+        group,
     ),
 ];
 
@@ -97,4 +109,38 @@ fn by_authority(host: &Host, name: &str) -> Result<String, Failure> {
         "ssh-keygen -l -f /root/keys/{name}.pub | cut -d ' ' -f 2"
     ))?;
     Ok(format!("{{ ca = \"{}\" }}", fingerprint.trim()))
+}
+
+fn password(host: &Host) -> Outcome {
+    let (alice, _) = host.enrolled("alice")?;
+    opens(host, "{ first-factor = \"password\" }")?;
+    host.use_stack("sshd-password")?;
+    host.ssh_in(&alice, "", &[("Password: ", &alice.password)])?;
+    host.use_stack("sshd-key")?;
+    host.ssh_refused(&alice, "", &[(CODE, "")])
+}
+
+fn known_device(host: &Host) -> Outcome {
+    host.use_stack("sshd-key")?;
+    let (alice, totp) = host.enrolled("alice")?;
+    host.ok(
+        "ssh-keygen -q -t ed25519 -N '' -f /root/keys/other && cat /root/keys/other.pub >>~alice/.ssh/authorized_keys",
+    )?;
+    let other = Person {
+        key: "/root/keys/other".to_owned(),
+        ..alice.clone()
+    };
+    opens(host, "{ device = \"known\" }")?;
+    host.ssh_in(&alice, "", &[(CODE, &totp.code(0)?)])?;
+    host.ssh_in(&alice, "", &[])?;
+    host.ssh_refused(&other, "", &[(CODE, "")])
+}
+
+fn group(host: &Host) -> Outcome {
+    let (alice, _) = by_key_alone(host)?;
+    let (bob, _) = host.enrolled("bob")?;
+    host.ok("groupadd operators && usermod --append --groups operators alice")?;
+    opens(host, "{ group = \"oper*\" }")?;
+    host.ssh_in(&alice, QUIET, &[])?;
+    host.ssh_refused(&bob, QUIET, &[])
 }

@@ -1,12 +1,18 @@
 //! A policy in the shadow of the one in force, at a real sshd: it decides nothing, and is told.
 
 use super::{super::Case, CODE};
-use crate::{Outcome, failure::ensure, host::Host};
+use crate::{Outcome, failure::ensure, host::Host, ssh::PROMPT};
 
-pub(super) const CASES: &[Case] = &[Case::new(
-    "a login that the shadow would have denied is granted and reported, and a broken shadow denies nobody",
-    shadow,
-)];
+pub(super) const CASES: &[Case] = &[
+    Case::new(
+        "a login that the shadow would have denied is granted and reported, and a broken shadow denies nobody",
+        shadow,
+    ),
+    Case::new(
+        "a shadow in which su asks its caller is told of as one that asks somebody else",
+        subject,
+    ),
+];
 
 const FILE: &str = "/etc/mfa/shadow.toml";
 const STRICT: &str =
@@ -39,4 +45,22 @@ fn shadow(host: &Host) -> Outcome {
     host.ssh_in(&alice, "", &[(CODE, &totp.code(0)?)])?;
     let records = host.ok("mfactl audit")?;
     ensure(records.contains("shadow-refused"), || records)
+}
+
+fn subject(host: &Host) -> Outcome {
+    host.use_stack("su")?;
+    host.enrolled("alice")?;
+    let (bob, totp) = host.enrolled("bob")?;
+    host.write(FILE, "0644", "[subject]\nsu = \"caller\"\n")?;
+    host.ok("mfactl policy reload")?;
+    let mut screen = host.terminal_as("alice", "su bob -c 'echo now-$(id -un)'")?;
+    screen.expect("Password: ", PROMPT)?;
+    screen.line(&bob.password)?;
+    screen.expect(CODE, PROMPT)?;
+    screen.line(&totp.code(0)?)?;
+    screen.expect("now-bob", PROMPT)?;
+    let report = host.json("mfactl policy shadow report --json")?;
+    ensure(report["changes"]["ask-otherwise"] == 1, || {
+        format!("{report}")
+    })
 }
