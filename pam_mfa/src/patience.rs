@@ -38,6 +38,22 @@ impl Patience {
         self.left = self.left.saturating_sub(passed);
         (!self.left.is_zero()).then(|| self.left.min(PIECE))
     }
+
+    /// How long may be waited in one go where that keeps a place in a queue: half of what is left, so that the rest is left
+    /// for what comes after. [`waited`](Self::waited) is to be told how it ended.
+    pub(crate) fn long_piece(&mut self) -> Option<Duration> {
+        let piece = self.piece()?;
+        Some((self.left / 2).max(piece))
+    }
+
+    /// Counts a wait of at most so long in full; one that was interrupted, as a stop does, like any other piece.
+    pub(crate) fn waited(&mut self, most: Duration, interrupted: bool) {
+        let most = if interrupted { PIECE.min(most) } else { most };
+        let now = Instant::now();
+        let passed = now.saturating_duration_since(self.asked).min(most);
+        self.asked = now;
+        self.left = self.left.saturating_sub(passed);
+    }
 }
 
 #[cfg(test)]
@@ -54,6 +70,24 @@ mod tests {
         assert!(patience.piece().is_some());
         sleep(PIECE * 5);
         assert_eq!(patience.piece(), None);
+    }
+
+    #[test]
+    fn a_long_piece_is_half_and_one_that_was_interrupted_counts_like_any_other() {
+        let mut patience = Patience::of(PIECE * 40);
+        assert!(patience.long_piece().unwrap() > PIECE * 19);
+        sleep(PIECE * 5);
+        patience.waited(PIECE * 20, true);
+        assert!(patience.left >= PIECE * 38, "{patience:?}");
+        sleep(PIECE * 5);
+        patience.waited(PIECE * 20, false);
+        assert!(patience.left <= PIECE * 35, "{patience:?}");
+        let mut little = Patience::of(PIECE * 3 / 2);
+        assert!(
+            little.long_piece().unwrap() >= PIECE / 2,
+            "no less than a piece"
+        );
+        assert_eq!(Patience::of(Duration::ZERO).long_piece(), None);
     }
 
     #[test]

@@ -44,17 +44,21 @@ pub(crate) fn dial(path: &str, patience: &mut Patience) -> io::Result<OwnedFd> {
     }
 }
 
-/// The listener's queue is full. The kernel queues a blocking connect fairly, and gives up after `SO_SNDTIMEO`.
+/// The listener's queue is full. The kernel queues a blocking connect fairly, and gives up after `SO_SNDTIMEO`: then the
+/// place in the queue is lost, so that it is waited for as long as may be at once.
 fn wait_for_room(fd: &OwnedFd, address: &UnixAddr, patience: &mut Patience) -> io::Result<()> {
     fcntl(fd, FcntlArg::F_SETFL(OFlag::empty()))?;
     loop {
-        let piece = patience.piece();
+        let piece = patience.long_piece();
         // Never zero, which would mean "for ever".
         let micros = piece.unwrap_or_default().as_micros();
         let micros = i64::try_from(micros).unwrap_or(i64::MAX).max(1);
         let timeout = TimeVal::new(micros / 1_000_000, micros % 1_000_000);
         setsockopt(fd, sockopt::SendTimeout, &timeout)?;
-        match connect(fd.as_raw_fd(), address) {
+        let connected = connect(fd.as_raw_fd(), address);
+        let interrupted = connected == Err(Errno::EINTR);
+        patience.waited(piece.unwrap_or_default(), interrupted);
+        match connected {
             Ok(()) => break,
             Err(Errno::EINTR | Errno::EAGAIN) if piece.is_none() => {
                 return Err(io::ErrorKind::TimedOut.into());

@@ -37,6 +37,10 @@ pub(crate) const ALL: &[Case] = &[
         "a_host_that_is_stopped_does_not_make_the_daemon_unreachable",
         phases::stopped,
     ),
+    (
+        "nor_does_one_that_is_stopped_while_the_bus_is_its_way",
+        phases::stopped_on_the_bus,
+    ),
     ("break_glass_is_for_root_at_a_console", phases::break_glass),
     ("a_decoy_asks_alike_and_always_refuses", dialogue::decoy),
     ("a_bad_argument_denies_in_every_hook", phases::bad_arguments),

@@ -63,6 +63,16 @@ pub(super) fn unreachable(bed: &mut Bed) {
 
 pub(super) fn stopped(bed: &mut Bed) {
     bed.daemon(&["peer", PAM_SOCKET]);
+    stop_and_go(bed);
+}
+
+pub(super) fn stopped_on_the_bus(bed: &mut Bed) {
+    bed.dbus_daemon();
+    bed.daemon(&["bus"]);
+    stop_and_go(bed);
+}
+
+fn stop_and_go(bed: &mut Bed) {
     stack(
         "sudo",
         "auth required MODULE after=password unreachable=ignore\n",
