@@ -1,6 +1,6 @@
 //! Where somebody sits, in the real logind's word: at a seat of this machine, or come by ssh.
 
-use super::{CODE, rule};
+use super::{CODE, REMEMBER, devices, rule};
 use crate::{
     Failure, Outcome,
     cases::{Case, WITH_SYSTEMD},
@@ -8,6 +8,7 @@ use crate::{
     host::{Host, Person},
     pty::Pty,
     ssh::PROMPT,
+    totp::Totp,
 };
 
 /// The table.
@@ -21,6 +22,12 @@ pub(super) const CASES: &[Case] = &[
     Case::new(
         "a rule for local opens sudo in a session at this machine, and not in one that came by ssh",
         locally,
+    )
+    .on(WITH_SYSTEMD)
+    .within(120),
+    Case::new(
+        "a seat is remembered as a device for sudo there, and not for sudo in a session that came by ssh",
+        remembered,
     )
     .on(WITH_SYSTEMD)
     .within(120),
@@ -64,11 +71,16 @@ fn sudo(screen: &mut Pty, alice: &Person, asks: bool) -> Outcome {
         .map(drop)
 }
 
+fn administrator(host: &Host) -> Result<(Person, Totp), Failure> {
+    host.use_stack("sudo")?;
+    let enrolled = host.enrolled("alice")?;
+    host.ok("usermod --append --groups sudo alice")?;
+    Ok(enrolled)
+}
+
 /// The rule exempts at the seat alone, and its opposite exempts elsewhere alone.
 fn tells_apart(host: &Host, condition: &str) -> Outcome {
-    host.use_stack("sudo")?;
-    let (alice, _) = host.enrolled("alice")?;
-    host.ok("usermod --append --groups sudo alice")?;
+    let (alice, _) = administrator(host)?;
     let opposite = format!("{{ service = \"sudo\", not = {condition} }}");
     for (when, asks_here) in [(condition, false), (opposite.as_str(), true)] {
         host.policy(&rule(when, "require = \"none\""))?;
@@ -86,4 +98,21 @@ fn by_seat(host: &Host) -> Outcome {
 
 fn locally(host: &Host) -> Outcome {
     tells_apart(host, "{ network = \"local\" }")
+}
+
+fn remembered(host: &Host) -> Outcome {
+    let (alice, totp) = administrator(host)?;
+    host.policy(&rule(
+        "{ service = \"sudo\" }",
+        "require = \"any\"\nremember = { for = \"12h\", bind = [\"seat\"] }",
+    ))?;
+    let mut screen = at_the_seat(host, &alice)?;
+    sudo(&mut screen, &alice, true)?;
+    screen.line(&totp.code(0)?)?;
+    screen.expect(REMEMBER, PROMPT)?;
+    screen.line("y")?;
+    screen.expect("uid-0", PROMPT)?;
+    ensure(devices(host)? == 1, || "the seat is not kept".to_owned())?;
+    sudo(&mut screen, &alice, false)?;
+    sudo(&mut by_ssh(host, &alice)?, &alice, true)
 }
