@@ -34,9 +34,17 @@ pub const CASES: &[Case] = &[
 
 const CODE: &str = "Verification code: ";
 
-/// pkexec with an agent that is there before it: its own, for terminals, fails on this bed, with our module or without
-/// ("No session for cookie").
-const PKEXEC: &str = "pkttyagent --process $$ & sleep 0.5; pkexec sh -c 'echo uid-$(id -u)'";
+const PKEXEC: &str = "pkexec sh -c 'echo uid-$(id -u)'";
+
+/// `command` with an agent that is there before it: pkexec's own, for terminals, fails on this bed, with our module or without
+/// ("No session for cookie"). The agent says when it is there; in a subshell, so that no job control keeps it from the
+/// terminal.
+pub(super) fn attended(command: &str) -> String {
+    format!(
+        "(ready=/tmp/agent-of-$$; mkfifo -m 600 $ready; pkttyagent --process $$ --notify-fd 3 3>$ready & \
+         cat <$ready; rm $ready; {command})"
+    )
+}
 
 fn administrator(host: &Host) -> Result<(Person, Totp), Failure> {
     let (alice, totp) = host.enrolled("alice")?;
@@ -61,14 +69,14 @@ fn answer(screen: &mut Pty, password: &str, code: &str) -> Outcome {
 
 fn pkexec(host: &Host) -> Outcome {
     let (alice, totp) = administrator(host)?;
-    let mut screen = host.terminal_as("alice", PKEXEC)?;
+    let mut screen = host.terminal_as("alice", &attended(PKEXEC))?;
     answer(&mut screen, &alice.password, &totp.code(0)?)?;
     screen.expect("uid-0", PROMPT).map(drop)
 }
 
 fn pkexec_wrong(host: &Host) -> Outcome {
     let (alice, totp) = administrator(host)?;
-    let mut screen = host.terminal_as("alice", PKEXEC)?;
+    let mut screen = host.terminal_as("alice", &attended(PKEXEC))?;
     answer(&mut screen, &alice.password, &totp.wrong_code()?)?;
     let shown = screen.expect("Not authorized", PROMPT)?;
     ensure(!shown.contains("uid-0"), || shown.clone())

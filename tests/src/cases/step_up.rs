@@ -3,7 +3,7 @@
 
 use std::{thread, time::Duration};
 
-use super::{Case, WITH_SYSTEMD};
+use super::{Case, WITH_SYSTEMD, polkit::attended};
 use crate::{
     Failure, Outcome,
     failure::ensure,
@@ -47,14 +47,10 @@ pub const CASES: &[Case] = &[
 
 const CODE: &str = "Verification code: ";
 const NEW: &str = "an entirely new phrase 7";
-/// See `polkit`: pkexec with an agent that is there before it.
-const PKEXEC: &str =
-    "(pkttyagent --process $$ & sleep 0.5; pkexec test -w /etc/shadow); echo pkexec-$?";
-/// An authorization by itself, for this shell. The agent says when it is there; in a subshell, so that no job control keeps
-/// it from the terminal.
-const PKCHECK: &str = "(mkfifo -m 600 /tmp/agent-of-$$; pkttyagent --process $$ --notify-fd 3 3>/tmp/agent-of-$$ & \
-    cat </tmp/agent-of-$$; \
-    pkcheck --action-id org.freedesktop.policykit.exec --process $$ --allow-user-interaction); echo pkcheck-$?";
+const PKEXEC: &str = "pkexec test -w /etc/shadow";
+/// An authorization by itself, for this shell.
+const PKCHECK: &str =
+    "pkcheck --action-id org.freedesktop.policykit.exec --process $$ --allow-user-interaction";
 /// What is typed before pkttyagent has hidden the input is thrown away, and it shows the prompt first.
 const FLUSH: Duration = Duration::from_millis(500);
 
@@ -105,7 +101,7 @@ fn within(host: &Host) -> Outcome {
     screen.line("chsh -s /bin/sh; echo chsh-$?")?;
     type_at(&mut screen, "Password: ", &alice.password)?;
     screen.expect("chsh-0", PROMPT)?;
-    screen.line(PKEXEC)?;
+    screen.line(&format!("{}; echo pkexec-$?", attended(PKEXEC)))?;
     type_at(&mut screen, "Password: ", &alice.password)?;
     screen.expect("pkexec-0", PROMPT)?;
     screen.line("passwd; echo passwd-$?")?;
@@ -145,7 +141,7 @@ fn without(host: &Host) -> Outcome {
     host.sshd_settings("UsePAM yes\nPasswordAuthentication no\nAuthenticationMethods publickey")?;
     for (line, password) in [
         ("chsh -s /bin/sh; echo chsh-$?", "Password: "),
-        (PKEXEC, "Password: "),
+        (attended(PKEXEC).as_str(), "Password: "),
         ("passwd; echo passwd-$?", "Current password: "),
     ] {
         let mut screen = session(host, &alice, None)?;
@@ -180,9 +176,10 @@ fn su_within(host: &Host) -> Outcome {
 }
 
 fn pkcheck(host: &Host) -> Outcome {
+    let pkcheck = format!("{}; echo pkcheck-$?", attended(PKCHECK));
     let (alice, totp) = put_into_place(host)?;
     let mut screen = session(host, &alice, Some(&totp.code(-1)?))?;
-    screen.line(PKCHECK)?;
+    screen.line(&pkcheck)?;
     type_at(&mut screen, "Password: ", &alice.password)?;
     screen.expect("pkcheck-0", PROMPT)?;
     // In no session, nothing has been proven in it.
@@ -190,7 +187,7 @@ fn pkcheck(host: &Host) -> Outcome {
         (totp.wrong_code()?, "pkcheck-1"),
         (totp.code(0)?, "pkcheck-0"),
     ] {
-        let mut screen = host.terminal_as("alice", PKCHECK)?;
+        let mut screen = host.terminal_as("alice", &pkcheck)?;
         type_at(&mut screen, "Password: ", &alice.password)?;
         type_at(&mut screen, CODE, &code)?;
         screen.expect(ending, PROMPT)?;
