@@ -233,7 +233,7 @@ fn assembler(
         .map(|engine| {
             engine
                 .asking(Arc::clone(&sessions))
-                .reaching(Helper::at(paths.run_dir.join("fido.sock")))
+                .reaching(Helper::at(paths.run_dir.join(names::FIDO_SOCKET)))
         })
         .map_err(|error| vec![error.to_string()])
     })

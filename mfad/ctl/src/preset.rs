@@ -130,7 +130,7 @@ const fn word(standing: &Standing) -> &'static str {
 /// strictly, so what is wrong with them is its to tell.
 fn throttle(root: &Path) -> Result<Throttle, Mistake> {
     let directory = root.join(names::CONFIG_DIR.trim_start_matches('/'));
-    let path = directory.join("mfad.toml");
+    let path = directory.join(names::SETTINGS_FILE);
     let usual = Throttle::default();
     if !path.exists() {
         return Ok(usual);
@@ -146,7 +146,7 @@ fn throttle(root: &Path) -> Result<Throttle, Mistake> {
         return Err(Mistake::from(first));
     }
     let table = document.as_ref().and_then(|document| {
-        let settings = document.root("mfad.toml").get("throttle")?;
+        let settings = document.root(names::SETTINGS_FILE).get("throttle")?;
         settings.as_table("[throttle]")
     });
     Ok(table.map_or(usual, |table| read(&table, &source, usual)))

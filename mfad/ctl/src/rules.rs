@@ -159,7 +159,7 @@ fn installed_paths(root: &Path) -> Result<Vec<PathBuf>, Mistake> {
 
 /// The files of a configuration directory, and the vendor's.
 fn paths_of(configuration: &Path, root: &Path) -> Result<Vec<PathBuf>, Mistake> {
-    let directory = configuration.join("policy.d");
+    let directory = configuration.join(names::POLICY_DIR);
     let entries = match fs::read_dir(&directory) {
         Ok(entries) => entries.collect::<Result<Vec<_>, _>>(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -173,9 +173,9 @@ fn paths_of(configuration: &Path, root: &Path) -> Result<Vec<PathBuf>, Mistake> 
         .filter(|path| is_drop_in(path))
         .collect();
     drop_ins.sort();
-    let mut paths = vec![configuration.join("policy.toml")];
+    let mut paths = vec![configuration.join(names::POLICY_FILE)];
     paths.append(&mut drop_ins);
-    paths.push(below(root, names::VENDOR_DIR).join("policy.toml"));
+    paths.push(below(root, names::VENDOR_DIR).join(names::POLICY_FILE));
     // A missing one is no mistake; a dangling link is.
     paths.retain(|path| path.symlink_metadata().is_ok());
     Ok(paths)

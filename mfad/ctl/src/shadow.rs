@@ -76,7 +76,7 @@ async fn state(console: &mut Console<'_>) -> Result<(), Failure> {
 }
 
 fn described(status: &DaemonStatus, problems: &[String]) -> String {
-    let file = format!("{}/shadow.toml", names::CONFIG_DIR);
+    let file = format!("{}/{}", names::CONFIG_DIR, names::SHADOW_FILE);
     if !problems.is_empty() {
         let mut text = String::new();
         for problem in problems {

@@ -19,8 +19,20 @@ pub const RUN_DIR: &str = "/run/mfad";
 pub const PAM_SOCKET: &str = "/run/mfad/pam.sock";
 /// Logins by hosts that run as the user (screen lockers). Mode 0666; a caller may only verify its own uid.
 pub const USER_SOCKET: &str = "/run/mfad/user.sock";
+/// The socket, in the directory of sockets, at which systemd starts the helper that asks security keys.
+pub const FIDO_SOCKET: &str = "fido.sock";
 /// Configuration directory.
 pub const CONFIG_DIR: &str = "/etc/mfa";
+/// The daemon's settings, in the configuration directory.
+pub const SETTINGS_FILE: &str = "mfad.toml";
+/// The policy, in the configuration directory and in the vendor's.
+pub const POLICY_FILE: &str = "policy.toml";
+/// Drop-ins of the policy, in the configuration directory.
+pub const POLICY_DIR: &str = "policy.d";
+/// The policy in the shadow, in the configuration directory.
+pub const SHADOW_FILE: &str = "shadow.toml";
+/// The key that seals secrets, in the configuration directory or among the service's credentials.
+pub const KEY_FILE: &str = "mfad.key";
 /// State directory.
 pub const STATE_DIR: &str = "/var/lib/mfa";
 /// Vendor defaults of the policy.

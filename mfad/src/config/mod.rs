@@ -21,7 +21,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use mfad_protocol::factors;
+use mfad_protocol::{factors, names};
 use nix::unistd::{Uid, gethostname};
 use policy::{Diagnostic, Needs, Policy, Source, Vocabulary, document::Findings};
 use serde::{Deserialize, Serialize};
@@ -103,7 +103,7 @@ pub struct Texts {
 pub fn load(paths: &Paths) -> Result<(Loaded, Texts), ConfigErrors> {
     let mut reading = Reading::of(paths);
     let texts = Texts {
-        settings: reading.text(&paths.config_dir.join("mfad.toml"), MAX_FILE),
+        settings: reading.text(&paths.config_dir.join(names::SETTINGS_FILE), MAX_FILE),
         policy: reading.policy_texts(paths),
     };
     match texts.understand(paths, reading.errors) {
@@ -263,7 +263,7 @@ impl<'a> Reading<'a> {
     }
 
     fn policy_texts(&mut self, paths: &Paths) -> Vec<Text> {
-        let directory = paths.config_dir.join("policy.d");
+        let directory = paths.config_dir.join(names::POLICY_DIR);
         let drop_ins = match self.trust.list(&directory, MAX_DROP_INS, is_drop_in) {
             Ok(names) => names,
             Err(error) if error.is_missing() => Vec::new(),
@@ -272,9 +272,9 @@ impl<'a> Reading<'a> {
                 Vec::new()
             }
         };
-        let mut files: Vec<PathBuf> = vec![paths.config_dir.join("policy.toml")];
+        let mut files: Vec<PathBuf> = vec![paths.config_dir.join(names::POLICY_FILE)];
         files.extend(drop_ins.iter().map(|name| directory.join(name)));
-        files.push(paths.vendor_dir.join("policy.toml"));
+        files.push(paths.vendor_dir.join(names::POLICY_FILE));
         let mut texts = Vec::with_capacity(files.len());
         for file in &files {
             let Some(text) = self.text(file, policy::MAX_SOURCE) else {

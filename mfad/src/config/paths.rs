@@ -7,9 +7,6 @@ use nix::unistd::Uid;
 
 use super::files::Purpose;
 
-/// Name of the key file, in the configuration directory or among the service's credentials.
-const KEY: &str = "mfad.key";
-
 /// Where the key is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeySource {
@@ -60,7 +57,7 @@ impl Paths {
     pub fn system(credentials: Option<PathBuf>) -> Self {
         let mut paths = Self::below(Path::new("/"), 0);
         if let Some(directory) = credentials {
-            paths.key = KeySource::Credential(directory.join(KEY));
+            paths.key = KeySource::Credential(directory.join(names::KEY_FILE));
         }
         paths
     }
@@ -78,7 +75,7 @@ impl Paths {
             state_dir: below(names::STATE_DIR),
             run_dir: below(names::RUN_DIR),
             vendor_dir: below(names::VENDOR_DIR),
-            key: KeySource::File(below(names::CONFIG_DIR).join(KEY)),
+            key: KeySource::File(below(names::CONFIG_DIR).join(names::KEY_FILE)),
             owner,
         }
     }

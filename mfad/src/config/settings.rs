@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mfad_protocol::limits;
+use mfad_protocol::{limits, names};
 use policy::{
     Diagnostic, Source,
     document::{Document, Findings},
@@ -147,7 +147,9 @@ impl Settings {
     fn read(source: Source<'_>, hostname: &str) -> (Self, Vec<Diagnostic>) {
         let mut findings = Findings::new(source);
         let document = Document::parse(source, MAX_FILE, &mut findings);
-        let root = document.as_ref().map(|document| document.root("mfad.toml"));
+        let root = document
+            .as_ref()
+            .map(|document| document.root(names::SETTINGS_FILE));
         let mut section = |key, what| Section::of(root.as_ref(), key, what, &mut findings);
         let sections = (
             section("prompt", "[prompt]"),

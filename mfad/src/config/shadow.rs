@@ -1,12 +1,10 @@
 //! Reads the policy in the shadow: `shadow.toml`, a whole policy that decides nothing and is evaluated beside the one in force.
 //! Whatever is wrong with it is kept as a word about it, and keeps nothing else from being read.
 
+use mfad_protocol::names;
 use policy::{Policy, Source};
 
 use super::{ConfigError, ConfigErrors, Paths, Reading, Text, vocabulary};
-
-/// Its name, in the directory of the configuration.
-const NAME: &str = "shadow.toml";
 
 /// A policy in the shadow.
 #[derive(Debug)]
@@ -22,7 +20,10 @@ impl Shadow {
     /// could not be taken as it is would be compared in vain.
     pub fn read(paths: &Paths) -> Option<Self> {
         let mut reading = Reading::of(paths);
-        let text = reading.text(&paths.config_dir.join(NAME), policy::MAX_SOURCE);
+        let text = reading.text(
+            &paths.config_dir.join(names::SHADOW_FILE),
+            policy::MAX_SOURCE,
+        );
         let errors = reading.errors;
         match text {
             Some(text) if errors.is_empty() => Some(Self::of(&text)),

@@ -118,8 +118,8 @@ impl Tree<'_> {
         let directory = self.below(names::CONFIG_DIR);
         let paths = [
             directory.clone(),
-            directory.join("policy.d"),
-            directory.join("mfad.toml"),
+            directory.join(names::POLICY_DIR),
+            directory.join(names::SETTINGS_FILE),
         ];
         let Ok(_) = fs::symlink_metadata(&directory) else {
             return vec![Finding::fail(
@@ -159,7 +159,7 @@ impl Tree<'_> {
     }
 
     fn key(&self) -> Finding {
-        let path = self.below(names::CONFIG_DIR).join("mfad.key");
+        let path = self.below(names::CONFIG_DIR).join(names::KEY_FILE);
         let Ok(facts) = fs::symlink_metadata(&path) else {
             return self.sealed_key(&path);
         };
@@ -223,7 +223,7 @@ impl Tree<'_> {
     /// Whether the helper that asks security keys can be started.
     fn security_keys(&self) -> Finding {
         let check = "fido2";
-        let socket = self.below(names::RUN_DIR).join("fido.sock");
+        let socket = self.below(names::RUN_DIR).join(names::FIDO_SOCKET);
         let is_there =
             fs::symlink_metadata(socket).is_ok_and(|facts| facts.file_type().is_socket());
         if is_there {

@@ -7,8 +7,8 @@ use std::ffi::CString;
 use mfad_protocol::UserInfo;
 use nix::unistd::{Group, User, getgrouplist};
 use policy::{
-    Additions, Blame, Known, Policy, Prospect, Request, Source, SuSubject, Unenrolled,
-    UnenrolledAction, Verdict,
+    Additions, Blame, Known, Policy, Prospect, Request, Source, SuSubject, UnenrolledAction,
+    Verdict,
 };
 
 use super::{Caution, Cautions};
@@ -112,7 +112,9 @@ impl Administrator {
             ..Request::new(&self.name, service, now)
         };
         let prospects = policy.at_best(&request, own);
-        let unasked = self.kinds.is_empty() && lets_in(policy.unenrolled(), now);
+        // Who has no factor comes in, or can enroll one in the login.
+        let lets_in = policy.unenrolled().action_at(now) != UnenrolledAction::Deny;
+        let unasked = self.kinds.is_empty() && lets_in;
         let kinds: Vec<&str> = self.kinds.iter().map(String::as_str).collect();
         let open = |prospect: &Prospect| {
             (unasked && prospect.verdict != Verdict::Deny)
@@ -123,11 +125,6 @@ impl Administrator {
         }
         Err(prospects.into_iter().next())
     }
-}
-
-/// Whether somebody without a factor comes in, or can enroll one in the login.
-fn lets_in(unenrolled: Unenrolled, now: i64) -> bool {
-    unenrolled.action != UnenrolledAction::Deny && unenrolled.until.is_none_or(|until| now < until)
 }
 
 fn groups(user: &User) -> Vec<String> {
