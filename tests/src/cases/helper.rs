@@ -18,7 +18,7 @@ pub const CASES: &[Case] = &[
     )
     .on(WITH_SYSTEMD),
     Case::new(
-        "a touch lets in without anything sleeping between it and the login",
+        "each of many touches lets in, and what a login takes beyond the key's own time is told",
         touches,
     )
     .on(IN_A_MACHINE)
@@ -85,12 +85,12 @@ fn start(host: &Host) -> Outcome {
 }
 
 /// The key is touched a second after it blinks, again and again. What a login takes is its own time (the virtual key tells
-/// how much) and ours.
+/// how much) and ours. An emulated processor may take a hundred times as long as a real one, so that ours has a bound under
+/// KVM alone; that the helper does not sleep, the suite of keys in software shows.
 fn touches(host: &Host) -> Outcome {
     const ROUNDS: usize = 3;
     const EACH: usize = 8;
-    /// An emulated processor takes ten times as long as another; a sleep would add to that.
-    const MOST: u64 = 60_000;
+    const MOST: u64 = 20_000;
     host.person("alice")?;
     host.ok("pamu2fcfg --origin=pam://bed --appid=pam://bed --username=alice >/root/u2f_mappings")?;
     host.ok("mfactl import pam-u2f /root/u2f_mappings --origin pam://bed")?;
@@ -131,7 +131,8 @@ fn touches(host: &Host) -> Outcome {
          median {after_answer} us, {soonest} to {longest} us",
         after.len()
     );
-    ensure(after_answer <= MOST, || format!("{after:?}"))
+    let emulated = host.ok("systemd-detect-virt || true")?.trim() != "kvm";
+    ensure(emulated || after_answer <= MOST, || format!("{after:?}"))
 }
 
 /// Microseconds of the key's own time, and when it answered.
