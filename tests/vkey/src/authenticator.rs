@@ -11,10 +11,10 @@ use crate::{
     attestation::{AAGUID, Attestation},
     cbor::{self, Map},
     cipher::Protocol,
-    credential::{Credential, EDDSA, ES256},
+    credential::Credential,
     making,
     pin::Pin,
-    script::{Attested, Counter, Fault, Presence, Verification},
+    script::{Algorithms, Attested, Counter, Fault, Presence, Protocols, Verification},
     status::Status,
 };
 
@@ -50,6 +50,8 @@ pub(crate) struct Script {
     pub(crate) verification: Verification,
     pub(crate) attested: Attested,
     pub(crate) fault: Fault,
+    pub(crate) protocols: Protocols,
+    pub(crate) algorithms: Algorithms,
     pub(crate) counts: bool,
 }
 
@@ -84,6 +86,8 @@ impl Authenticator {
                 verification: Verification::None,
                 attested: Attested::Certificate,
                 fault: Fault::None,
+                protocols: Protocols::BOTH,
+                algorithms: Algorithms::BOTH,
                 counts: true,
             },
             attestation: Attestation::new(&random)?,
@@ -153,10 +157,8 @@ impl Authenticator {
                 Map::parse(parameters).and_then(|map| self.prepare_assertion(&map))
             }
             Some((0x06, parameters)) => {
-                let done = Map::parse(parameters).and_then(|map| {
-                    self.pin
-                        .command(&map, self.script.verification, &self.random)
-                });
+                let done = Map::parse(parameters)
+                    .and_then(|map| self.pin.command(&map, &self.script, &self.random));
                 return Progress::Done(reply(done));
             }
             Some(_) => Err(Status::INVALID_COMMAND),
@@ -220,7 +222,8 @@ impl Authenticator {
                     Status::PIN_NOT_SET
                 }));
             }
-            let protocol = Protocol::of(cbor::needed(request.number(place.protocol)?)?)?;
+            let number = cbor::needed(request.number(place.protocol)?)?;
+            let protocol = Protocol::of(number, self.script.protocols)?;
             self.pin
                 .authorized(protocol, hash, tag, place.permission, rp)?;
             return Ok(Ok(true));
@@ -278,6 +281,7 @@ impl Authenticator {
                 ("type", Value::from("public-key")),
             ])
         };
+        let protocols = self.script.protocols.all().map(|one| one.number().into());
         let mut options = vec![("rk", true.into()), ("up", true.into())];
         if self.script.verification != Verification::None {
             options.push(("uv", true.into()));
@@ -294,11 +298,14 @@ impl Authenticator {
             (3, cbor::bytes(&AAGUID)),
             (4, cbor::map(options)),
             (5, Value::from(MESSAGE)),
-            (6, Value::Array(vec![2.into(), 1.into()])),
+            (6, Value::Array(protocols.collect())),
             (7, Value::from(16)),
             (8, Value::from(128)),
             (9, texts(&["usb"])),
-            (10, Value::Array(vec![algorithm(ES256), algorithm(EDDSA)])),
+            (
+                10,
+                Value::Array(self.script.algorithms.all().map(algorithm).collect()),
+            ),
             (13, Value::from(4)),
         ]))
     }

@@ -12,6 +12,7 @@ use ring::{
 
 use crate::{
     cbor::{self, Map, needed},
+    script::Protocols,
     status::Status,
 };
 
@@ -25,11 +26,18 @@ pub(crate) enum Protocol {
 }
 
 impl Protocol {
-    pub(crate) fn of(number: i128) -> Result<Self, Status> {
-        match number {
-            1 => Ok(Self::One),
-            2 => Ok(Self::Two),
-            _ => Err(Status::INVALID_PARAMETER),
+    /// The one by this number, if the key offers it.
+    pub(crate) fn of(number: i128, offered: Protocols) -> Result<Self, Status> {
+        offered
+            .all()
+            .find(|one| i128::from(one.number()) == number)
+            .ok_or(Status::INVALID_PARAMETER)
+    }
+
+    pub(crate) const fn number(self) -> u8 {
+        match self {
+            Self::One => 1,
+            Self::Two => 2,
         }
     }
 

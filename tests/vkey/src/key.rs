@@ -4,6 +4,7 @@ use std::{fmt, time::Duration};
 
 use crate::{
     authenticator::Authenticator,
+    credential::{Credential, EDDSA},
     hid::{Hid, REPORT},
     saved,
     script::{BadOrder, Verification},
@@ -99,6 +100,8 @@ impl Key {
     /// | `pin=1234`, `pin=` | sets the PIN, takes it away; either way it has 8 tries |
     /// | `uv=none`, `good`, `bad` | no reader; one that knows the finger; one that does not |
     /// | `counter=NUMBER`, `clone`, `none` | what the next signature carries; goes back; stays at zero |
+    /// | `pin-protocol=both`, `1`, `2` | PIN/UV auth protocols that it knows |
+    /// | `algorithm=both`, `es256`, `eddsa` | of its new credentials |
     /// | `attestation=x5c`, `self` | by a certificate; by the credential itself |
     /// | `fault=none`, `error-0`, `busy`, `silence`, `endless-keepalive`, `foreign-channel`, `wrong-sequence`, `oversize`, `short-auth-data`, `no-touch-flag`, `wrong-rp`, `wrong-signature` | misbehaves when asked for more than getInfo |
     /// | `reset` | forgets everything |
@@ -113,6 +116,8 @@ impl Key {
             }
             Some(("counter", word)) => key.set_counter(word.parse()?),
             Some(("attestation", word)) => key.script.attested = word.parse()?,
+            Some(("pin-protocol", word)) => key.script.protocols = word.parse()?,
+            Some(("algorithm", word)) => key.script.algorithms = word.parse()?,
             Some(("fault", word)) => key.script.fault = word.parse()?,
             Some(("pin", word)) => key
                 .pin
@@ -147,10 +152,11 @@ impl Key {
     fn status(&self) -> String {
         let key = &self.authenticator;
         format!(
-            "plugged={} blinks={} credentials={} counter={} pin={} pin-retries={} uv={} uv-retries={} winks={}",
+            "plugged={} blinks={} credentials={} newest={} counter={} pin={} pin-retries={} uv={} uv-retries={} winks={}",
             self.plugged,
             self.blinks(),
             key.credentials.len(),
+            key.credentials.last().map_or_else(String::new, described),
             key.counter,
             key.pin.hash.is_some(),
             key.pin.retries,
@@ -159,4 +165,16 @@ impl Key {
             self.hid.winks,
         )
     }
+}
+
+/// A credential, in words that a script can look for.
+fn described(credential: &Credential) -> String {
+    let algorithm = if credential.secret.algorithm == EDDSA {
+        "eddsa"
+    } else {
+        "es256"
+    };
+    let resident = if credential.resident { ",resident" } else { "" };
+    let level = credential.protection.level();
+    format!("{algorithm}{resident},protection-{level}")
 }

@@ -39,6 +39,8 @@ Both use the socket /run/vkey/NAME.sock, or one in VKEY_RUN. With --state, crede
   pin=1234, pin=                      sets the PIN, takes it away
   uv=none|good|bad                    no reader, a finger that it knows, one that it does not
   counter=NUMBER|clone|none           what the next signature carries, goes back, stays at zero
+  pin-protocol=both|1|2               which PIN/UV auth protocols it knows
+  algorithm=both|es256|eddsa          of new credentials
   attestation=x5c|self                by a certificate, by the credential itself
   fault=none|error-0|busy|silence|endless-keepalive|foreign-channel|wrong-sequence|oversize|
         short-auth-data|no-touch-flag|wrong-rp|wrong-signature

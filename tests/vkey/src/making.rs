@@ -7,9 +7,9 @@ use crate::{
     authenticator::{Authenticator, Place},
     cbor::{self, Map, needed},
     cipher::sha256,
-    credential::{self, Credential, EDDSA, ES256, Protection, Secret, User},
+    credential::{self, Credential, Protection, Secret, User},
     pin,
-    script::{Attested, Fault, Verification},
+    script::{Algorithms, Attested, Fault, Verification},
     status::Status,
 };
 
@@ -49,7 +49,7 @@ pub(crate) fn prepare(
     let hash = needed(request.bytes(1)?)?.to_vec();
     let rp = needed(request.map(2)?.text("id")?)?.to_owned();
     let user = user(&request.map(3)?)?;
-    let algorithm = algorithm(request.list(4)?)?;
+    let algorithm = algorithm(request.list(4)?, key.script.algorithms)?;
     let options = request.map(7)?;
     if options.flag("up")? == Some(false) {
         return Err(Status::INVALID_OPTION);
@@ -94,13 +94,11 @@ fn user(map: &Map) -> Result<User, Status> {
 }
 
 /// The first of the algorithms offered that this key has.
-fn algorithm(offered: &[Value]) -> Result<i64, Status> {
+fn algorithm(offered: &[Value], has: Algorithms) -> Result<i64, Status> {
     for entry in offered {
         let entry = Map::of(entry.clone())?;
         let number = needed(entry.number("alg")?)?;
-        let known = [ES256, EDDSA]
-            .into_iter()
-            .find(|known| i128::from(*known) == number);
+        let known = has.all().find(|known| i128::from(*known) == number);
         if let (Some(known), Some("public-key")) = (known, entry.text("type")?) {
             return Ok(known);
         }

@@ -5,9 +5,10 @@ use ciborium::Value;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::{
+    authenticator::Script,
     cbor::{self, Map, needed},
     cipher::{Agreement, Protocol, Shared, sha256},
-    script::Verification,
+    script::{Protocols, Verification},
     status::Status,
 };
 
@@ -68,37 +69,38 @@ impl Pin {
     pub(crate) fn command(
         &mut self,
         request: &Map,
-        verification: Verification,
+        script: &Script,
         random: &SystemRandom,
     ) -> Result<Vec<u8>, Status> {
+        let offered = script.protocols;
         let reply = match needed(request.number(2)?)? {
             1 => cbor::map([
                 (3, Value::from(self.retries)),
                 (4, Value::from(self.wrong_in_a_row >= IN_A_ROW)),
             ]),
             2 => {
-                protocol(request)?;
+                protocol(request, offered)?;
                 let agreement = Agreement::new(random)?;
                 let public = agreement.public();
                 self.agreement = Some(agreement);
                 cbor::map([(1, public)])
             }
-            3 => return self.first(request).map(|()| Vec::new()),
-            4 => return self.change(request).map(|()| Vec::new()),
+            3 => return self.first(request, offered).map(|()| Vec::new()),
+            4 => return self.change(request, offered).map(|()| Vec::new()),
             5 => {
-                let shared = self.by_pin(request)?;
+                let shared = self.by_pin(request, offered)?;
                 self.token(&shared, MAKE | GET, None, random)?
             }
             6 => {
                 let (permissions, rp) = wanted(request)?;
-                let shared = self.agree(request)?;
-                self.by_finger(verification)?;
+                let shared = self.agree(request, offered)?;
+                self.by_finger(script.verification)?;
                 self.token(&shared, permissions, rp, random)?
             }
             7 => cbor::map([(5, Value::from(self.uv_retries))]),
             9 => {
                 let (permissions, rp) = wanted(request)?;
-                let shared = self.by_pin(request)?;
+                let shared = self.by_pin(request, offered)?;
                 self.token(&shared, permissions, rp, random)?
             }
             _ => return Err(Status::INVALID_PARAMETER),
@@ -169,20 +171,20 @@ impl Pin {
         Ok(cbor::map([(2, cbor::bytes(&sealed))]))
     }
 
-    fn agree(&mut self, request: &Map) -> Result<Shared, Status> {
-        let protocol = protocol(request)?;
+    fn agree(&mut self, request: &Map, offered: Protocols) -> Result<Shared, Status> {
+        let protocol = protocol(request, offered)?;
         let platform = needed(request.get(3).cloned())?;
         let agreement = self.agreement.take().ok_or(Status::PIN_AUTH_INVALID)?;
         agreement.agree(protocol, &Map::of(platform)?)
     }
 
-    fn first(&mut self, request: &Map) -> Result<(), Status> {
+    fn first(&mut self, request: &Map, offered: Protocols) -> Result<(), Status> {
         let new = needed(request.bytes(5)?)?;
         let tag = needed(request.bytes(4)?)?;
         if self.hash.is_some() {
             return Err(Status::PIN_AUTH_INVALID);
         }
-        let shared = self.agree(request)?;
+        let shared = self.agree(request, offered)?;
         if !shared.verify(new, tag) {
             return Err(Status::PIN_AUTH_INVALID);
         }
@@ -191,12 +193,12 @@ impl Pin {
         Ok(())
     }
 
-    fn change(&mut self, request: &Map) -> Result<(), Status> {
+    fn change(&mut self, request: &Map, offered: Protocols) -> Result<(), Status> {
         let new = needed(request.bytes(5)?)?;
         let old = needed(request.bytes(6)?)?;
         let tag = needed(request.bytes(4)?)?;
         self.triable()?;
-        let shared = self.agree(request)?;
+        let shared = self.agree(request, offered)?;
         if !shared.verify(&[new, old].concat(), tag) {
             return Err(Status::PIN_AUTH_INVALID);
         }
@@ -206,10 +208,10 @@ impl Pin {
         Ok(())
     }
 
-    fn by_pin(&mut self, request: &Map) -> Result<Shared, Status> {
+    fn by_pin(&mut self, request: &Map, offered: Protocols) -> Result<Shared, Status> {
         let sealed = needed(request.bytes(6)?)?;
         self.triable()?;
-        let shared = self.agree(request)?;
+        let shared = self.agree(request, offered)?;
         self.check(&shared.decrypt(sealed)?)?;
         Ok(shared)
     }
@@ -240,8 +242,8 @@ impl Pin {
     }
 }
 
-fn protocol(request: &Map) -> Result<Protocol, Status> {
-    Protocol::of(needed(request.number(1)?)?)
+fn protocol(request: &Map, offered: Protocols) -> Result<Protocol, Status> {
+    Protocol::of(needed(request.number(1)?)?, offered)
 }
 
 /// The permissions that are asked for, and for whom.

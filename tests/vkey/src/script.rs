@@ -3,6 +3,11 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
+use crate::{
+    cipher::Protocol,
+    credential::{EDDSA, ES256},
+};
+
 /// An order that cannot be understood or followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadOrder(pub(crate) String);
@@ -57,6 +62,31 @@ pub(crate) enum Attested {
     Certificate,
     /// `self`: packed, signed by the credential's own key.
     Itself,
+}
+
+/// What of several the key has (`pin-protocol=`, `algorithm=`), the one that it prefers first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Choice<T: 'static>(&'static [T]);
+
+impl<T: Copy + 'static> Choice<T> {
+    pub(crate) fn all(self) -> impl Iterator<Item = T> {
+        self.0.iter().copied()
+    }
+}
+
+/// PIN/UV auth protocols (CTAP 2.1 §6.5.4).
+pub(crate) type Protocols = Choice<Protocol>;
+/// COSE's numbers of signature algorithms.
+pub(crate) type Algorithms = Choice<i64>;
+
+impl Protocols {
+    /// `both`.
+    pub(crate) const BOTH: Self = Choice(&[Protocol::Two, Protocol::One]);
+}
+
+impl Algorithms {
+    /// `both`.
+    pub(crate) const BOTH: Self = Choice(&[ES256, EDDSA]);
 }
 
 /// How the key misbehaves when asked for something (`fault=`). It answers INIT and getInfo well, so that it is taken for
@@ -142,6 +172,32 @@ impl FromStr for Attested {
             "x5c" => Ok(Self::Certificate),
             "self" => Ok(Self::Itself),
             _ => Err(unknown("attestation", word)),
+        }
+    }
+}
+
+impl FromStr for Protocols {
+    type Err = BadOrder;
+
+    fn from_str(word: &str) -> Result<Self, BadOrder> {
+        match word {
+            "both" => Ok(Self::BOTH),
+            "1" => Ok(Choice(&[Protocol::One])),
+            "2" => Ok(Choice(&[Protocol::Two])),
+            _ => Err(unknown("pin-protocol", word)),
+        }
+    }
+}
+
+impl FromStr for Algorithms {
+    type Err = BadOrder;
+
+    fn from_str(word: &str) -> Result<Self, BadOrder> {
+        match word {
+            "both" => Ok(Self::BOTH),
+            "es256" => Ok(Choice(&[ES256])),
+            "eddsa" => Ok(Choice(&[EDDSA])),
+            _ => Err(unknown("algorithm", word)),
         }
     }
 }

@@ -85,6 +85,20 @@ fn credentials_of_both_algorithms_sign_and_the_counter_rises() {
 }
 
 #[test]
+fn a_key_of_one_algorithm_makes_no_credential_of_the_other() {
+    for (word, has, lacks) in [("es256", -7, -8), ("eddsa", -8, -7)] {
+        let mut platform = Platform::new(&[&format!("algorithm={word}")]);
+        let of = |algorithm| Make {
+            algorithm,
+            ..Make::default()
+        };
+        assert_eq!(platform.make(&of(lacks)).unwrap_err(), 0x26);
+        let made = platform.make(&of(has)).unwrap();
+        verified(&made, &platform.get(&[&made.id], None).unwrap());
+    }
+}
+
+#[test]
 fn attestation_is_by_a_certificate_or_by_the_credential() {
     let mut platform = Platform::new(&[]);
     let made = platform.make(&Make::default()).unwrap();
@@ -237,6 +251,8 @@ fn orders_that_make_no_sense_are_refused() {
         "up=maybe",
         "up=delay:x",
         "uv=",
+        "pin-protocol=3",
+        "algorithm=rs256",
         "counter=-1",
         "fault=all",
         "pin=123",

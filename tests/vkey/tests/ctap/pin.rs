@@ -19,6 +19,9 @@ fn protected_credentials_want_verification() {
             })
             .unwrap();
         assert_eq!(made.data[32], 0xc5);
+        let status = platform.key.order("status").unwrap();
+        let newest = format!("newest=es256,resident,protection-{protection} ");
+        assert!(status.contains(&newest), "{status}");
         assert_eq!(platform.get(&[&made.id], None).is_ok(), listed);
         assert_eq!(platform.get(&[], None).is_ok(), unlisted);
         let token = platform.token(2, Some("1234"), 2).unwrap();
@@ -63,6 +66,19 @@ fn a_pin_is_set_changed_and_buys_tokens_by_both_protocols() {
         let token = platform.token(protocol, Some("grün"), 2).unwrap();
         let assertion = platform.get(&[&made.id], Some(&token)).unwrap();
         assert_eq!(verified(&made, &assertion).0, 5);
+    }
+}
+
+#[test]
+fn a_key_of_one_protocol_refuses_the_other() {
+    for (knows, not) in [(1, 2), (2, 1)] {
+        let order = format!("pin-protocol={knows}");
+        let mut platform = Platform::new(&["pin=1234", &order]);
+        let info = platform.command(4, None).unwrap();
+        assert_eq!(field(&info, 6), Value::Array(vec![knows.into()]));
+        let agreement = cbor!({1 => not, 2 => 2}).unwrap();
+        assert_eq!(platform.command(6, Some(&agreement)), Err(0x02));
+        assert!(platform.token(knows, Some("1234"), 0).is_ok());
     }
 }
 
