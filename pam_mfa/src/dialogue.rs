@@ -14,6 +14,7 @@ use crate::{
     log::Log,
     outcome::Outcome,
     patience::Patience,
+    stop::{self, HeldBack},
     transaction::carried,
     transport::{Answer, Failure, Transport},
 };
@@ -153,8 +154,18 @@ fn converse(
                 Err(trouble) => answers.push(Zeroizing::new(trouble.word().into())),
             }
         }
+        let held = (step.state == State::Wait).then(HeldBack::new);
         let mut patience = Patience::until(deadline);
-        step = transport.respond(session, &answers, agent, &mut patience)?;
+        if held.is_some() {
+            patience = patience.unless(stop::asked);
+        }
+        step = match transport.respond(session, &answers, agent, &mut patience) {
+            // Never as if the daemon had failed: whoever can press Ctrl-C must gain nothing.
+            Err(_) if held.is_some() && stop::asked() => {
+                return Err(Broken::Unanswered("the host was asked to end"));
+            }
+            replied => replied?,
+        };
     }
     Err(Broken::Bounds("a dialogue without end"))
 }

@@ -1,9 +1,11 @@
-//! Owns every `unsafe` block of the module: the libpam calls that `pam-bindings` lacks, and `pidfd_open(2)`. It must decide
-//! nothing.
+//! Owns every `unsafe` block of the module: the libpam calls that `pam-bindings` lacks, `pidfd_open(2)`, and looking for
+//! signals. It must decide nothing.
 
 use std::{
     ffi::{CStr, CString, c_char, c_int},
+    mem::MaybeUninit,
     os::fd::{FromRawFd, OwnedFd, RawFd},
+    ptr,
 };
 
 use pam::{
@@ -63,4 +65,24 @@ pub(crate) fn own_pidfd() -> Option<OwnedFd> {
     let fd = RawFd::try_from(fd).ok().filter(|fd| *fd >= 0)?;
     // SAFETY: the kernel has just opened it (close-on-exec) for us, and nobody else knows of it.
     Some(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Whether a signal waits for this thread or the process, and the host does not ignore it.
+pub(crate) fn is_pending(signal: c_int) -> bool {
+    let mut pending = MaybeUninit::uninit();
+    // SAFETY: it writes the set that the pointer is to, and nothing else.
+    if unsafe { libc::sigpending(pending.as_mut_ptr()) } != 0 {
+        return false;
+    }
+    // SAFETY: the call has succeeded, so that the set is written.
+    if unsafe { libc::sigismember(pending.as_ptr(), signal) } != 1 {
+        return false;
+    }
+    let mut action = MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: a null new action changes nothing; the old one is written to where the pointer is to.
+    if unsafe { libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) } != 0 {
+        return false;
+    }
+    // SAFETY: the call has succeeded, so that the action is written.
+    unsafe { action.assume_init() }.sa_sigaction != libc::SIG_IGN
 }

@@ -16,6 +16,7 @@ mod peer;
 mod runtime;
 mod screen;
 mod socket;
+mod stop;
 mod transaction;
 mod transport;
 

@@ -15,6 +15,8 @@ pub(crate) struct Patience {
     left: Duration,
     /// When it was last asked for.
     asked: Instant,
+    /// Whether the person wants to wait no longer.
+    stop: Option<fn() -> bool>,
 }
 
 impl Patience {
@@ -22,7 +24,14 @@ impl Patience {
         Self {
             left,
             asked: Instant::now(),
+            stop: None,
         }
+    }
+
+    /// None once `stop` says so, however much was left.
+    pub(crate) const fn unless(mut self, stop: fn() -> bool) -> Self {
+        self.stop = Some(stop);
+        self
     }
 
     pub(crate) fn until(deadline: Instant) -> Self {
@@ -36,6 +45,9 @@ impl Patience {
         let passed = now.saturating_duration_since(self.asked).min(PIECE);
         self.asked = now;
         self.left = self.left.saturating_sub(passed);
+        if self.stop.is_some_and(|stop| stop()) {
+            self.left = Duration::ZERO;
+        }
         (!self.left.is_zero()).then(|| self.left.min(PIECE))
     }
 
@@ -99,5 +111,11 @@ mod tests {
         }
         assert!(start.elapsed() >= PIECE * 2 + PIECE / 2);
         assert_eq!(Patience::until(start).piece(), None);
+    }
+
+    #[test]
+    fn none_is_left_to_who_wants_to_wait_no_longer() {
+        assert!(Patience::of(PIECE).unless(|| false).piece().is_some());
+        assert_eq!(Patience::of(PIECE).unless(|| true).piece(), None);
     }
 }

@@ -15,6 +15,8 @@ struct Script {
     /// With which answers a descriptor came.
     connections: Vec<bool>,
     cancelled: bool,
+    /// Which answers would have been waited for.
+    patient: Vec<bool>,
 }
 
 impl Script {
@@ -42,9 +44,10 @@ impl Transport for Script {
         session: &str,
         answers: &[Answer],
         descriptor: Option<OwnedFd>,
-        _: &mut Patience,
+        patience: &mut Patience,
     ) -> Result<Step, Failure> {
         assert_eq!(session, "s1");
+        self.patient.push(patience.piece().is_some());
         self.connections.push(descriptor.is_some());
         self.sent.push(answers.iter().map(|a| a.to_vec()).collect());
         self.next()
@@ -380,4 +383,20 @@ fn a_daemon_that_lets_the_module_wait_for_ever_is_left() {
         run_with(&mut script, &Person::default()).outcome,
         Outcome::Lost
     );
+}
+
+#[test]
+fn ctrl_c_ends_a_wait_denied_and_is_no_failure_of_the_daemon_s() {
+    crate::stop::tests::with_ctrl_c(|| {
+        let waiting = Step {
+            retry_after_ms: Some(0),
+            ..Step::of(State::Wait)
+        };
+        let mut script = Script::of([Ok(prompt()), Ok(waiting), Err(Failure::Elapsed)]);
+        let person = Person::typing([Some(&b""[..])]);
+        let ended = run_with(&mut script, &person);
+        assert_eq!(ended.outcome, Outcome::Denied);
+        assert!(script.cancelled);
+        assert_eq!(script.patient, [true, false]);
+    });
 }
