@@ -206,7 +206,8 @@ fn sign(watch: &Watch, found: Found, request: &Assert) -> Result<Assertion, Trou
     let wanted = request.wanted.get(found.wanted).ok_or(Trouble::Gone)?;
     let builder = GetAssertionArgsBuilder::new(&wanted.rp_id, &wanted.client_data.0)
         .credential_id(&wanted.credential.0);
-    let plan = Verification::plan(&key, request.verify, request.pin.as_ref());
+    let verify = request.verify || wanted.verify;
+    let plan = Verification::plan(&key, verify, request.pin.as_ref());
     let plan = plan.map_err(Trouble::Failed)?;
     let arguments = match plan {
         Verification::None => builder.without_pin_and_uv(),

@@ -132,7 +132,7 @@ pub enum Request {
 pub struct Assert {
     /// The credentials, any of which will do.
     pub wanted: Vec<Wanted>,
-    /// Whether the key must verify the person, by its own sensor or by a PIN.
+    /// Whether any key must verify the person, by its own sensor or by a PIN.
     pub verify: bool,
     /// The PIN, if it has been asked for.
     pub pin: Option<Pin>,
@@ -150,6 +150,8 @@ pub struct Wanted {
     pub credential: Bytes,
     /// What it is to sign the hash of.
     pub client_data: Bytes,
+    /// Whether it is one whose key must verify the person each time.
+    pub verify: bool,
 }
 
 /// A credential wanted.

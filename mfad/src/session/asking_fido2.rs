@@ -66,11 +66,12 @@ fn challenge(question: &Question) -> Option<(Vec<ClientData>, Request)> {
         rp_id: key.registered.rp_id.clone(),
         credential: Bytes(key.registered.id.clone()),
         client_data: Bytes(data.as_bytes().to_vec()),
+        verify: key.registered.verify,
     });
     let left = question.until.saturating_duration_since(Instant::now());
     let request = Request::Assert(Assert {
         wanted: wanted.collect(),
-        verify: question.verifies(),
+        verify: question.user_verified,
         pin: question.pin.clone(),
         timeout_ms: u32::try_from(left.as_millis()).unwrap_or(u32::MAX),
     });
@@ -78,10 +79,6 @@ fn challenge(question: &Question) -> Option<(Vec<ClientData>, Request)> {
 }
 
 impl Question {
-    fn verifies(&self) -> bool {
-        self.user_verified || self.keys.iter().any(|key| key.registered.verify)
-    }
-
     /// How the key is called in a sentence.
     fn named(&self) -> String {
         match self.keys.as_slice() {

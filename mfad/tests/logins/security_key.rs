@@ -142,6 +142,33 @@ async fn it_meets_what_only_such_a_key_can() {
 }
 
 #[tokio::test]
+async fn only_the_key_that_must_know_its_user_each_time_is_told_to() {
+    let (bench, desk) = bench_with(ANY, "+presence").await;
+    // The same key by another credential.
+    let other = desk.record("+presence+pin").replacen("HR0d", "AAAA", 1);
+    let options = EnrollmentOptions {
+        name: Some("red".into()),
+        key: Some(other),
+        rp_id: Some(ORIGIN.into()),
+        ..EnrollmentOptions::default()
+    };
+    let administrator = root(0);
+    let enrolled = bench
+        .engine
+        .enroll_user(&administrator, ALICE.0, "fido2", options);
+    enrolled.await.unwrap();
+    let mut dialogue = Dialogue::begin(&bench, at_console()).await;
+    desk.then(&[Act::Sign(PRESENT, 3)]);
+    assert_eq!(dialogue.answer("").await, State::Granted);
+    let Request::Assert(asked) = desk.last() else {
+        panic!("another question");
+    };
+    assert!(!asked.verify);
+    let each: Vec<bool> = asked.wanted.iter().map(|one| one.verify).collect();
+    assert_eq!(each, [false, true]);
+}
+
+#[tokio::test]
 async fn it_is_offered_to_nobody_else_and_nothing_is_asked_for_them() {
     let (bench, desk) = bench_with(ANY, "+presence").await;
     let phone = bench.enroll(ALICE.0).await;

@@ -132,6 +132,7 @@ impl Challenge {
                 rp_id: one.rp_id.clone(),
                 credential: Bytes(one.id.clone()),
                 client_data: Bytes(data.as_bytes().to_vec()),
+                verify: one.verify,
             })
             .collect();
         let request = Request::Assert(Assert {
