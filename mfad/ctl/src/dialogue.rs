@@ -209,10 +209,10 @@ fn verdict(state: State, service: &str) -> Verdict {
         State::Granted => (
             true,
             if service == SERVICE {
-                "Right. The code is used up; wait for the next one.".to_owned()
+                "Right. A code that you typed is used up; wait for the next one.".to_owned()
             } else {
                 format!(
-                    "Right: “{service}” would have let you in. The code is used up; wait for the next one."
+                    "Right: “{service}” would have let you in. A code that you typed is used up; wait for the next one."
                 )
             },
         ),

@@ -180,7 +180,7 @@ fn a_test_says_what_the_login_would_have_done() {
     };
     let granted = run("sudo", PROOF);
     assert_eq!(granted.code, 0);
-    insta::assert_snapshot!(granted.out, @"Right: “sudo” would have let you in. The code is used up; wait for the next one.");
+    insta::assert_snapshot!(granted.out, @"Right: “sudo” would have let you in. A code that you typed is used up; wait for the next one.");
     let denied = run("sudo", "1");
     assert_eq!(denied.code, 1);
     insta::assert_snapshot!(denied.err, @r#"
