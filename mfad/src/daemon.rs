@@ -37,6 +37,8 @@ use crate::{
 
 /// How often the daemon looks whether it is idle.
 const TICK: Duration = Duration::from_secs(1);
+/// How often it gives back memory that it no longer needs.
+const GIVE_BACK: Duration = Duration::from_mins(1);
 /// How often a daemon that cannot work, for want of its store or of a good configuration, tries again.
 const RECOVER: Duration = Duration::from_secs(3);
 /// How long it waits for work then. The next call starts another, with a new view of key and disks: of a running unit's,
@@ -166,6 +168,8 @@ async fn wait_for_the_end(core: &Arc<Core>, managed: bool, mut signals: Signals)
     let mut recover = tokio::time::interval_at(tokio::time::Instant::now() + RECOVER, RECOVER);
     // Opening a locked store takes its time, which must not become a burst of tries.
     recover.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut give_back =
+        tokio::time::interval_at(tokio::time::Instant::now() + GIVE_BACK, GIVE_BACK);
     let watchdog = sd_notify::watchdog_enabled().is_some();
     loop {
         tokio::select! {
@@ -173,6 +177,7 @@ async fn wait_for_the_end(core: &Arc<Core>, managed: bool, mut signals: Signals)
             _ = signals.interrupt.recv() => return,
             _ = signals.hangup.recv() => drop(core.reload(None)),
             _ = recover.tick() => core.recover(),
+            _ = give_back.tick(), if !core.is_serving() => core.give_memory_back(),
             _ = tick.tick() => {
                 if watchdog {
                     let _no_manager = sd_notify::notify(&[NotifyState::Watchdog]);

@@ -46,7 +46,7 @@ pub struct Grant {
 #[derive(Debug, Clone)]
 pub enum Earned {
     /// Nothing had to be proven, or what had to was before. Whoever is known leaves a login behind.
-    NotRequired(Option<Login>),
+    NotRequired(Option<Box<Login>>),
     /// A second factor was proven.
     Proven(Box<Proof>),
     /// The key decides, which sshd shows in the session phase. The policy that the login began with goes along.
@@ -127,9 +127,11 @@ struct Live {
 /// Grants by reference, each with the end of its life on the steady clock.
 #[derive(Debug, Default)]
 struct Filed {
-    grants: HashMap<PendingReference, (i64, Grant)>,
+    ///
+    /// Boxed, and the reference shared: the table has up to twice as many places as grants, and keeps them in a rush.
+    grants: HashMap<Arc<str>, (i64, Box<Grant>)>,
     /// References in the order of their issue, which is that of their expiry. Some may be gone already.
-    order: VecDeque<PendingReference>,
+    order: VecDeque<Arc<str>>,
 }
 
 impl Live {
@@ -141,7 +143,7 @@ impl Live {
         }
     }
 
-    fn find(&mut self, reference: &str) -> Option<&mut (i64, Grant)> {
+    fn find(&mut self, reference: &str) -> Option<&mut (i64, Box<Grant>)> {
         match self.of_root.grants.get_mut(reference) {
             None => self.of_users.grants.get_mut(reference),
             found => found,
@@ -185,7 +187,7 @@ impl Filed {
             }
             return true;
         }
-        let is_own = |reference: &&PendingReference| {
+        let is_own = |reference: &&Arc<str>| {
             self.grants
                 .get(*reference)
                 .is_some_and(|(_, grant)| grant.caller_uid == uid)
@@ -211,7 +213,7 @@ impl Filed {
 impl Grants {
     /// Files a grant under a new reference. `None` if there is no room, or the kernel gives no randomness.
     pub fn issue(&self, grant: Grant, now: Now) -> Option<PendingReference> {
-        let reference = super::registry::random_id()?;
+        let reference: Arc<str> = super::registry::random_id()?.into();
         let mut live = self.live();
         let uid = grant.caller_uid;
         let filed = live.of(uid);
@@ -219,18 +221,17 @@ impl Grants {
         if !filed.make_room(uid) {
             return None;
         }
-        filed.order.push_back(reference.clone());
-        filed
-            .grants
-            .insert(reference.clone(), (now.steady + lifetime(), grant));
-        Some(reference)
+        filed.order.push_back(Arc::clone(&reference));
+        let held = (now.steady + lifetime(), Box::new(grant));
+        filed.grants.insert(Arc::clone(&reference), held);
+        Some(reference.as_ref().to_owned())
     }
 
     /// The grant that is claimed, if it may be.
     pub fn present(&self, claim: &Claim<'_>, now: Now) -> Option<Grant> {
         let mut live = self.live();
         let (expires, grant) = live.find(claim.reference)?;
-        (*expires > now.steady && grant.fits(claim)).then(|| grant.clone())
+        (*expires > now.steady && grant.fits(claim)).then(|| Grant::clone(grant))
     }
 
     /// Marks a grant as accepted by the account phase, and keeps it for the session phase.
@@ -265,6 +266,15 @@ impl Grants {
                 .count()
         });
         waiting.iter().sum()
+    }
+
+    /// Forgets what has expired, and gives back the room that a rush has taken.
+    pub fn tidy(&self, now: Now) {
+        for filed in self.live().both() {
+            filed.prune(now);
+            filed.grants.shrink_to_fit();
+            filed.order.shrink_to_fit();
+        }
     }
 
     fn live(&self) -> MutexGuard<'_, Live> {

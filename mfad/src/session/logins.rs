@@ -226,7 +226,7 @@ impl Engine {
             (None, None) => None,
         };
         self.note(record);
-        let earned = Earned::NotRequired(weighed.login(caller, facts, now));
+        let earned = Earned::NotRequired(weighed.login(caller, facts, now).map(Box::new));
         let grant = self.grant(caller, facts, earned, now);
         let messages = remind.map(reminder).into_iter().collect();
         (

@@ -83,7 +83,7 @@ impl Engine {
             Earned::NotRequired(login) => {
                 self.grants.commit(reference);
                 if let Some(login) = login {
-                    self.leave_behind(login, now);
+                    self.leave_behind(*login, now);
                 }
             }
             // Only a guarded account phase makes one, for the session phase.
@@ -301,7 +301,12 @@ impl Engine {
                 if let Some(login) = login.clone() {
                     self.leave_behind(login, now);
                 }
-                let grant = self.grant(caller, &facts, Earned::NotRequired(login), now);
+                let grant = self.grant(
+                    caller,
+                    &facts,
+                    Earned::NotRequired(login.map(Box::new)),
+                    now,
+                );
                 if let Some(reference) = &grant {
                     self.grants.commit(reference);
                 }

@@ -152,3 +152,28 @@ fn grants_that_were_retired_leave_no_trace() {
     );
     assert!(grants.live().of_root.order.len() <= 2 * CAPACITY + 1);
 }
+
+#[test]
+fn what_a_rush_took_is_given_back_once_it_is_over_and_who_is_still_logging_in_stays() {
+    let grants = Grants::default();
+    for _ in 0..CAPACITY {
+        grants.issue(alices(), NOW).unwrap();
+    }
+    let later = Now {
+        steady: NOW.steady + lifetime() / 2,
+        ..NOW
+    };
+    let late = grants.issue(alices(), later).unwrap();
+    let over = Now {
+        steady: NOW.steady + lifetime(),
+        ..NOW
+    };
+    grants.tidy(over);
+    let room = {
+        let live = grants.live();
+        live.of_root.grants.capacity() + live.of_root.order.capacity()
+    };
+    assert!(room < 16, "{room}");
+    let claim = claim(&late, 0, "alice", "sshd");
+    assert!(grants.present(&claim, over).is_some());
+}

@@ -321,7 +321,7 @@ impl Store for SqliteStore {
     }
 
     fn record_login(&self, login: Login) -> Answer<'static, ()> {
-        let sent = self.send(Message::Login(login));
+        let sent = self.send(Message::Login(Box::new(login)));
         Box::pin(async move { sent })
     }
 

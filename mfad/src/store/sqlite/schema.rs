@@ -65,6 +65,8 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "temp_store", "MEMORY")?;
         connection.pragma_update(None, "cell_size_check", true)?;
+        // Kibibytes, of each connection. What is not in it, the kernel has: a page from there takes a microsecond.
+        connection.pragma_update(None, "cache_size", -512)?;
         Ok(connection)
     };
     open().map_err(|error| explain(&error, path))
@@ -148,9 +150,7 @@ fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "page_size", PAGE_SIZE)?;
     connection
         .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))?;
-    connection.pragma_update(None, "wal_autocheckpoint", AUTOCHECKPOINT)?;
-    // Kibibytes, of each connection. What is not in it, the kernel has: a page from there takes a microsecond.
-    connection.pragma_update(None, "cache_size", -512)
+    connection.pragma_update(None, "wal_autocheckpoint", AUTOCHECKPOINT)
 }
 
 /// Runs the migrations that the file lacks, each in a transaction with its number.
@@ -312,6 +312,24 @@ mod tests {
             connection.prepare("SELECT * FROM b").is_err(),
             "nothing of it stays"
         );
+    }
+
+    #[test]
+    fn neither_connection_keeps_more_than_half_a_megabyte_of_pages() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let directory = tempfile::tempdir().unwrap();
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        let path = directory.path().join("mfa.db");
+        for connection in [
+            open_for_writing(&path).unwrap(),
+            open_for_reading(&path).unwrap(),
+        ] {
+            let size: i64 = connection
+                .pragma_query_value(None, "cache_size", |row| row.get(0))
+                .unwrap();
+            assert_eq!(size, -512, "kibibytes");
+        }
     }
 
     #[test]

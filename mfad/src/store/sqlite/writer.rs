@@ -38,8 +38,8 @@ const TIDY_AT_LATEST: u64 = 1024;
 pub(super) enum Message {
     /// To be done in a transaction.
     Job(Box<dyn Job>),
-    /// To be noted with the next transaction, or a little later.
-    Login(Login),
+    /// To be noted with the next transaction, or a little later. Boxed: the queue has room for all that may wait.
+    Login(Box<Login>),
 }
 
 /// What a job works with.
@@ -183,7 +183,7 @@ impl Writer {
         while let Some(message) = next {
             match message {
                 Message::Job(job) => jobs.push(job),
-                Message::Login(login) => self.remember(login),
+                Message::Login(login) => self.remember(*login),
             }
             next = if jobs.len() < GROUP {
                 queue.try_recv().ok()
@@ -346,6 +346,8 @@ impl Writer {
         let _next_time = trail::prune(&self.connection, options, &self.memory);
         let _next_time = history::sweep(&self.connection, options, &mut self.memory);
         self.checkpoint();
+        // Most cached pages are of records, which nobody reads again; the few others come back from the kernel's cache.
+        let _next_time = self.connection.release_memory();
     }
 
     fn checkpoint(&self) {
