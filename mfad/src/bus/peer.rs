@@ -99,12 +99,28 @@ impl Peer {
             arrival.take();
             patience = SILENCE;
             let header = message.header();
-            let answer = self.answer(&message, &header).await;
+            let answer = self.answer_or_miss(stream, &message, &header).await;
             if !header.primary().flags().contains(Flags::NO_REPLY_EXPECTED) {
                 stream.send(&answer.map_err(io::Error::other)?).await?;
             }
             self.idle.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// Finishes the call even if its caller leaves meanwhile; but nobody is asked anything on their behalf any more.
+    async fn answer_or_miss(
+        &self,
+        stream: &Stream,
+        message: &Incoming,
+        header: &Header<'_>,
+    ) -> zbus::Result<Outgoing> {
+        let mut answering = std::pin::pin!(self.answer(message, header));
+        tokio::select! {
+            biased;
+            answer = &mut answering => return answer,
+            () = stream.is_left() => self.core.disconnected(&self.caller.connection),
+        }
+        answering.await
     }
 
     /// Waits as long as a dialogue of this peer's runs, and otherwise for `patience`.

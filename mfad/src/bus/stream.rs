@@ -86,6 +86,17 @@ impl Stream {
         Ok(true)
     }
 
+    /// Returns once the peer has left, or cannot be watched.
+    pub(super) async fn is_left(&self) {
+        while let Ok(mut ready) = self.socket.readable().await {
+            if ready.ready().is_read_closed() {
+                return;
+            }
+            // What it says meanwhile is read later.
+            ready.clear_ready();
+        }
+    }
+
     /// Sends a message whole. A peer that does not read loses its connection. An answer carries no descriptors.
     pub(super) async fn send(&self, message: &Outgoing) -> io::Result<()> {
         let [head, body] = message.parts();
@@ -158,6 +169,21 @@ mod tests {
         }
         writer.join().unwrap();
         assert!(stream.receive().await.unwrap().is_none(), "the peer left");
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn it_is_told_that_the_peer_has_left_and_what_it_said_before_is_read_all_the_same() {
+        let (stream, mut peer) = pair();
+        let said = call("first").parts().concat();
+        peer.write_all(&said).unwrap();
+        let soon = std::time::Duration::from_millis(50);
+        assert!(tokio::time::timeout(soon, stream.is_left()).await.is_err());
+        assert!(stream.receive().await.unwrap().is_some());
+        peer.write_all(&said).unwrap();
+        drop(peer);
+        stream.is_left().await;
+        assert!(stream.receive().await.unwrap().is_some());
+        assert!(stream.receive().await.unwrap().is_none());
     }
 
     #[tokio::test(flavor = "current_thread")]

@@ -83,8 +83,15 @@ impl Engine {
             return Self::refuse(heard_at).await;
         };
         let step = if matches!(running.stage, Stage::Key(_)) {
-            self.keep_keying(caller, &mut running, &answers, descriptor, heard_at)
-                .await
+            self.keep_keying(
+                caller,
+                session,
+                &mut running,
+                &answers,
+                descriptor,
+                heard_at,
+            )
+            .await
         } else {
             self.hear(caller, &mut running, &answers, heard_at).await
         };

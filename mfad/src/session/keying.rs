@@ -92,7 +92,8 @@ impl Asking {
     }
 
     /// Waits for it, as long as a module may be kept waiting.
-    async fn hear(&mut self) -> Heard {
+    async fn hear(&mut self, ended: impl Future<Output = ()>) -> Heard {
+        let mut ended = std::pin::pin!(ended);
         let until = tokio::time::Instant::now() + HELD;
         loop {
             let progress = tokio::select! {
@@ -105,6 +106,7 @@ impl Asking {
                 }
                 Some(progress) = self.news.recv() => progress,
                 () = tokio::time::sleep_until(until) => return Heard::Nothing,
+                () = &mut ended => return Heard::Nothing,
             };
             if let Some(sentence) = asking_fido2::sentence(progress, self.told) {
                 self.told = true;
@@ -213,6 +215,7 @@ impl Engine {
     pub(super) async fn keep_keying(
         &self,
         caller: &Caller,
+        session: &str,
         running: &mut Running,
         answers: &[Vec<u8>],
         descriptor: Option<OwnedFd>,
@@ -255,7 +258,7 @@ impl Engine {
             return Step::of(State::Denied);
         };
         let turn = asking.turn;
-        let asked = match asking.hear().await {
+        let asked = match asking.hear(self.registry.ended(session)).await {
             Heard::Nothing => return wait(None),
             // A host that shows prompts alone would leave the person waiting for what they were not told.
             Heard::Told(sentence) if running.facts.silent => {

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::{Caller, Connection};
@@ -36,6 +36,8 @@ impl Holder {
 
 /// Most dialogues of one unprivileged caller.
 const OF_A_USER: usize = 4;
+/// How often somebody who waits with a dialogue looks whether it is still wanted.
+const LOOKED_AFTER: Duration = Duration::from_millis(250);
 
 /// What a registry must know of a dialogue.
 pub trait HasPerson {
@@ -196,6 +198,17 @@ impl<D: HasPerson> Registry<D> {
                 true
             }
         });
+    }
+
+    /// Returns once a dialogue that was taken out has ended or its connection has gone, a quarter of a second later at most.
+    pub async fn ended(&self, id: &str) {
+        loop {
+            tokio::time::sleep(LOOKED_AFTER).await;
+            let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            if running.get(id).is_none_or(Entry::has_ended) {
+                return;
+            }
+        }
     }
 
     /// Ends every dialogue of a connection that is gone.

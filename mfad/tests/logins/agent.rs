@@ -405,3 +405,31 @@ async fn a_code_whose_factor_is_removed_while_a_key_is_waited_for_counts_no_more
     assert_eq!(dialogue.step.state, State::Denied);
     assert_eq!(dialogue.step.grant, None);
 }
+
+/// Ctrl-C closes the host's connection while the daemon holds its answer back.
+#[tokio::test]
+async fn a_key_is_not_waited_for_once_its_dialogue_has_ended() {
+    let bench = Bench::with_policy(&requiring("{ any = [\"ssh-sk\"] }"));
+    enroll_key(&bench, &SoftKey::sk(1), "ssh-sk", "blue").await;
+    let mut dialogue = Dialogue::begin(&bench, at_sudo()).await;
+    dialogue.respond(&[""], None).await;
+    let (ours, theirs) = pair_of(owner().1);
+    serve(
+        theirs,
+        vec![SoftKey::sk(1)],
+        Manner::SignsAfter(Duration::from_mins(1)),
+    );
+    let caller = dialogue.caller.clone();
+    let asked = std::time::Instant::now();
+    tokio::join!(
+        biased;
+        async {
+            tokio::task::yield_now().await;
+            bench.engine.registry.disconnected(&caller.connection);
+        },
+        dialogue.respond(&[], Some(ours.into())),
+    );
+    // An answer is held back for five seconds, if nothing ends it.
+    assert!(asked.elapsed() < Duration::from_secs(5));
+    assert_eq!(dialogue.step.state, State::Denied);
+}
