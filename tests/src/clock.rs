@@ -20,7 +20,7 @@ impl Host {
         self.ok(&format!(
             "FAKETIME_DONT_FAKE_MONOTONIC=1 setsid faketime \"$(date -u -d @{at} '+%F %T')\" /usr/libexec/mfa/mfad \
              >/tmp/mfad.out 2>&1 </dev/null & \
-             for i in $(seq 100); do [ -S /run/mfad/pam.sock ] && pgrep -x mfad >/dev/null && exit; sleep 0.05; done; exit 1"
+             for i in $(seq 600); do [ -S /run/mfad/pam.sock ] && pgrep -x mfad >/dev/null && exit; sleep 0.05; done; exit 1"
         ))
         .map(drop)
     }

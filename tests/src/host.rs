@@ -290,14 +290,14 @@ impl Host {
         let reload = match self.kind() {
             // It starts anew at a HUP: for a moment after the one before, it has no pid file.
             Kind::Namespaces => {
-                "/usr/sbin/sshd -t && for i in $(seq 100); do [ -s /run/sshd.pid ] && break; sleep 0.05; done && \
+                "/usr/sbin/sshd -t && for i in $(seq 600); do [ -s /run/sshd.pid ] && break; sleep 0.05; done && \
                  kill -HUP \"$(cat /run/sshd.pid)\""
             }
             Kind::Nspawn | Kind::Vm => "/usr/sbin/sshd -t && systemctl reload ssh",
         };
         self.ok(reload)?;
         // It starts anew, and is deaf for a moment.
-        self.ok("for i in $(seq 100); do ss -Hlnt 'sport = 2222' | grep -q . && exit; sleep 0.05; done; exit 1")
+        self.ok("for i in $(seq 600); do ss -Hlnt 'sport = 2222' | grep -q . && exit; sleep 0.05; done; exit 1")
             .map(drop)
     }
 
@@ -311,7 +311,7 @@ impl Host {
     pub fn stop_daemon(&self) -> Outcome {
         let script = match self.kind() {
             Kind::Namespaces => {
-                "pkill -x mfad; for i in $(seq 100); do pgrep -x mfad >/dev/null || exit 0; sleep 0.05; done; exit 1"
+                "pkill -x mfad; for i in $(seq 600); do pgrep -x mfad >/dev/null || exit 0; sleep 0.05; done; exit 1"
             }
             Kind::Nspawn | Kind::Vm => "systemctl stop mfad.service",
         };

@@ -9,8 +9,8 @@ use crate::{
     pty::Pty,
 };
 
-/// How long sshd may take to show a prompt.
-pub const PROMPT: Duration = Duration::from_secs(10);
+/// How long a program may take to show what is waited for, on a machine that does much else.
+pub const PROMPT: Duration = Duration::from_secs(30);
 
 /// What a remote command prints, to know that a login succeeded: put together by the remote shell, so that the echo of
 /// the command line is not taken for it.

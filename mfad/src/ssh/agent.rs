@@ -193,31 +193,33 @@ pub fn signature(reply: &[u8]) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use std::{io::Write as _, thread};
+    use std::{io::Write as _, sync::mpsc, thread};
 
     use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
     use super::*;
 
-    /// An agent that says so much, makes our end of the connection a blocking one, and leaves long after its time is up.
-    fn blocking(says: &'static [u8]) -> Agent {
+    /// An agent that says so much, makes our end of the connection a blocking one, and leaves when it is told to, or long
+    /// after its time is up.
+    fn blocking(says: &'static [u8]) -> (Agent, mpsc::Sender<()>) {
         let (ours, mut theirs) = StdStream::pair().unwrap();
         let shared = ours.try_clone().unwrap();
         let agent = Agent::over(ours.into()).unwrap();
         fcntl(&shared, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
         theirs.write_all(says).unwrap();
+        let (leave, told) = mpsc::channel();
         thread::spawn(move || {
-            thread::sleep(4 * TRANSFER);
+            let _told = told.recv_timeout(30 * TRANSFER);
             drop((theirs, shared));
         });
-        agent
+        (agent, leave)
     }
 
     #[tokio::test(flavor = "current_thread")]
     async fn an_agent_that_makes_the_socket_block_holds_nobody_up() {
-        let agent = blocking(&[0, 0]);
+        let (agent, _stays) = blocking(&[0, 0]);
         assert!(matches!(agent.keys().await, Err(AgentError::Silent)));
-        let agent = blocking(&[]);
+        let (agent, _stays) = blocking(&[]);
         let message = vec![0; 4 << 20];
         let until = Instant::now() + 2 * TRANSFER;
         let signed = agent.sign(&[], &message, 0, until).await;

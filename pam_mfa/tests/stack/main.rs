@@ -108,11 +108,11 @@ impl Drop for Bed {
     }
 }
 
-fn wait_until(what: &str, there: impl Fn() -> bool) {
+pub(crate) fn wait_until(what: &str, there: impl Fn() -> bool) {
     let start = Instant::now();
     while !there() {
         assert!(
-            start.elapsed() < Duration::from_secs(10),
+            start.elapsed() < Duration::from_secs(30),
             "{what} does not appear"
         );
         std::thread::sleep(Duration::from_millis(2));

@@ -37,7 +37,7 @@ pub const CASES: &[Case] = &[
 ];
 
 const SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
-const WAIT: Duration = Duration::from_secs(10);
+const WAIT: Duration = Duration::from_secs(30);
 
 fn peer(host: &Host) -> Result<(Person, Totp), Failure> {
     let person = host.person("alice")?;

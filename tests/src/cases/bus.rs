@@ -184,7 +184,7 @@ impl Stage {
     /// Makes the `number`th call on the connection that holds the dialogue.
     fn held(host: &Host, call: &Value, number: u32) -> Result<Value, Failure> {
         host.json(&format!(
-            "echo {} >>/tmp/held.in; for i in $(seq 100); do [ $(wc -l </tmp/held) -ge {number} ] && break; sleep 0.05; done; \
+            "echo {} >>/tmp/held.in; for i in $(seq 600); do [ $(wc -l </tmp/held) -ge {number} ] && break; sleep 0.05; done; \
              sed -n {number}p /tmp/held",
             crate::host::quoted(&call.to_string())
         ))

@@ -44,7 +44,8 @@ fn away(host: &Host) -> Outcome {
     let begun = Instant::now();
     host.ssh_refused(&alice, "", &[])?;
     let took = begun.elapsed();
-    ensure(took < Duration::from_secs(3), || {
+    // It gives up after two seconds; a person would be given 45.
+    ensure(took < Duration::from_secs(20), || {
         format!("refused after {took:?}")
     })
 }
@@ -66,7 +67,7 @@ fn idle(host: &Host) -> Outcome {
     let (alice, totp) = host.enrolled("alice")?;
     host.ok("systemctl restart mfad.service")?;
     host.ok(
-        "for i in $(seq 200); do systemctl is-active --quiet mfad.service || break; sleep 0.1; done; \
+        "for i in $(seq 600); do systemctl is-active --quiet mfad.service || break; sleep 0.1; done; \
          ! systemctl is-active mfad.service && [ \"$(systemctl show -P Result mfad.service)\" = success ]",
     )?;
     host.ssh_in(&alice, "", &[(CODE, &totp.code(0)?)])
@@ -118,7 +119,7 @@ fn another_key(host: &Host) -> Outcome {
     host.ok("/usr/libexec/mfa/mfad --add-key /etc/mfa/mfad.key; [ \"$(stat -c %U:%a /etc/mfa/mfad.key)\" = root:600 ]")?;
     host.stop_daemon()?;
     host.ssh_in(&alice, "", &[(CODE, &totp.code(0)?)])?;
-    host.ok("for i in $(seq 100); do mfactl audit | grep -q 'sealed with key 2' && exit; sleep 0.1; done; mfactl audit; exit 1")?;
+    host.ok("for i in $(seq 300); do mfactl audit | grep -q 'sealed with key 2' && exit; sleep 0.1; done; mfactl audit; exit 1")?;
     host.ok("sed -i '/^mfad-key 1 /d' /etc/mfa/mfad.key")?;
     host.stop_daemon()?;
     host.ssh_in(&alice, "", &[(CODE, &totp.code(1)?)])

@@ -78,13 +78,13 @@ pub const WITH_SYSTEMD: &[Kind] = &[Kind::Nspawn];
 pub const WITHOUT_SYSTEMD: &[Kind] = &[Kind::Namespaces];
 
 impl Case {
-    /// A case of the product, on both quick beds, within a minute (on the virtual machine, five).
+    /// A case of the product, on both quick beds, within two minutes (on the virtual machine, ten).
     pub const fn new(name: &'static str, run: fn(&Host) -> Outcome) -> Self {
         Self {
             name,
             needs: Needs::Product,
             beds: EVERYWHERE,
-            limit: Duration::from_mins(1),
+            limit: Duration::from_mins(2),
             only_in_full: false,
             program: None,
             run,

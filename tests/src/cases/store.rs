@@ -58,7 +58,7 @@ const SMALL_DISK: &str = "cp -a /var/lib/mfa /root/store && mount -t tmpfs -o si
 /// The daemon may be writing just then, and is waited for; the last word comes once the lock is held.
 const LOCK: &str = "setsid sh -c \"(printf '.timeout 10000\\nBEGIN IMMEDIATE;\\n.print held\\n'; sleep 600) | \
      runuser -u mfad -- sqlite3 -bail /var/lib/mfa/mfa.db\" >/root/lock 2>&1 </dev/null & disown; \
-     for i in $(seq 240); do grep -q held /root/lock && exit; sleep 0.05; done; cat /root/lock; exit 1";
+     for i in $(seq 600); do grep -q held /root/lock && exit; sleep 0.05; done; cat /root/lock; exit 1";
 const UNLOCK: &str = "pkill -KILL -x sqlite3";
 
 fn corrupt(host: &Host) -> Outcome {
@@ -182,7 +182,9 @@ fn suffer(host: &Host, trouble: &Trouble, at_start: bool) -> Outcome {
     )?;
     host.ok(trouble.mend)?;
     // No restart and no command: where it could not start to work, it tries again every three seconds, or leaves.
-    host.ok(if at_start { "sleep 5" } else { ":" })?;
+    if at_start {
+        host.ok("for i in $(seq 60); do mfactl doctor | grep -q ' enrolled' && exit; sleep 0.5; done; mfactl doctor; exit 1")?;
+    }
     // The very code that could not be spent.
     host.drive("alice", &format!("--answer {code}"))?
         .all_granted(1)?;

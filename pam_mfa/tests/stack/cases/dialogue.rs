@@ -7,9 +7,10 @@ use mfad_protocol::names::PAM_SOCKET;
 use super::{STACK, auth, typed};
 use crate::{
     Bed,
-    daemon::CODE,
+    daemon::{CALLS, CODE},
     host::{AUTH_ERR, AUTHINFO_UNAVAIL, Reply, SILENT, SUCCESS, Transaction},
     sandbox::stack,
+    wait_until,
 };
 
 pub(super) fn right_code(bed: &mut Bed) {
@@ -93,7 +94,7 @@ pub(super) fn failing_daemons(bed: &mut Bed) {
         let start = Instant::now();
         assert_eq!(auth("login", user), AUTHINFO_UNAVAIL, "{user}");
         let took = start.elapsed();
-        assert!(took < Duration::from_millis(2500), "{user} took {took:?}");
+        assert!(took < Duration::from_secs(20), "{user} took {took:?}");
         if user == "mute" {
             assert!(took >= Duration::from_secs(2), "{user} took {took:?}");
         }
@@ -121,7 +122,10 @@ pub(super) fn no_answer(bed: &mut Bed) {
         let mut login = Transaction::start("login", Some(b"alice"), [reply.clone()]);
         assert_eq!(login.authenticate(), AUTH_ERR, "{reply:?}");
     }
-    std::thread::sleep(Duration::from_millis(50));
+    // Nobody waits for the answer to a cancellation, nor for its arrival.
+    wait_until("the last cancellation", || {
+        std::fs::read_to_string(CALLS).is_ok_and(|calls| calls.matches("Cancel").count() >= 3)
+    });
     let calls = bed.calls();
     assert!(!calls.contains("Respond"), "{calls}");
     assert_eq!(calls.matches("Cancel").count(), 3, "{calls}");

@@ -11,6 +11,7 @@ use crate::{
     host::{AUTH_ERR, AUTHINFO_UNAVAIL, SUCCESS},
     hygiene::in_child,
     sandbox::stack,
+    wait_until,
 };
 
 pub(super) fn impostors(bed: &mut Bed) {
@@ -35,7 +36,14 @@ pub(super) fn impostors(bed: &mut Bed) {
     bed.nobody();
     bed.calls();
     bed.daemon(&["peer-as", "1000", PAM_SOCKET]);
-    std::thread::sleep(Duration::from_millis(50));
+    wait_until("its listening", || {
+        // The flag is the kernel's __SO_ACCEPTCON. To connect would be a call.
+        std::fs::read_to_string("/proc/net/unix").is_ok_and(|sockets| {
+            sockets
+                .lines()
+                .any(|line| line.contains(" 00010000 ") && line.ends_with(PAM_SOCKET))
+        })
+    });
     assert_eq!(auth("login", "alice"), AUTHINFO_UNAVAIL);
     let log = bed.logged();
     assert!(
