@@ -197,3 +197,6 @@ else
 	@echo 'Left in place: $(DESTDIR)/etc/mfa (configuration and key) and $(DESTDIR)/var/lib/mfa (enrollments).'
 	@echo 'make uninstall PURGE=1 takes them too.'
 endif
+ifeq ($(DESTDIR),)
+	@echo 'The accounts mfad and mfad-fido stay, so that nobody else gets their numbers; userdel removes them.'
+endif
