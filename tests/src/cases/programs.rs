@@ -35,6 +35,10 @@ pub const CASES: &[Case] = &[
         "every program enrolls an unenrolled user, and lets them in",
         enrolling,
     ),
+    case(
+        "ssh, sudo, su and login have an expired password changed once the code is right",
+        expired,
+    ),
 ];
 
 const fn case(name: &'static str, run: fn(&Host) -> Outcome) -> Case {
@@ -62,7 +66,7 @@ struct Program {
 
 const PROGRAMS: [Program; 9] = [
     Program::of("ssh by key and code", |host| host.use_stack("sshd-key"), {
-        |host, who| judged(host, &command_line(who, "", "true"))
+        |host, who| judged(host, &command_line(who, "-tt", "true"))
     }),
     Program::of(
         "scp",
@@ -78,7 +82,7 @@ const PROGRAMS: [Program; 9] = [
         "ssh by password and code",
         |host| host.use_stack("sshd-password"),
         |host, who| {
-            let screen = judged(host, &command_line(who, "", "true"))?;
+            let screen = judged(host, &command_line(who, "-tt", "true"))?;
             first_factor(screen, "Password: ", who)
         },
     ),
@@ -185,11 +189,20 @@ fn first_factor(mut screen: Pty, prompt: &str, who: &Person) -> Result<Pty, Fail
 
 /// Changes the password, and root changes it back.
 fn change(host: &Host, who: &Person, screen: &mut Pty) -> Outcome {
+    renew(screen)?;
+    screen.expect("let-in", PROMPT)?;
+    reset_password(host, who)
+}
+
+/// Types a new password where the first prompt for one has been shown.
+fn renew(screen: &mut Pty) -> Outcome {
     const NEW: &str = "an entirely new phrase 7";
     screen.line(NEW)?;
     screen.expect("Retype new password: ", PROMPT)?;
-    screen.line(NEW)?;
-    screen.expect("let-in", PROMPT)?;
+    screen.line(NEW)
+}
+
+fn reset_password(host: &Host, who: &Person) -> Outcome {
     host.ok(&format!("echo '{}:{}' | chpasswd", who.name, who.password))
         .map(drop)
 }
@@ -359,4 +372,30 @@ fn enrolling(host: &Host) -> Outcome {
         })?;
     }
     Ok(())
+}
+
+fn expired(host: &Host) -> Outcome {
+    // The others have no terminal for it, or do not change passwords.
+    let changing = [
+        "ssh by key and code",
+        "ssh by password and code",
+        "sudo",
+        "su",
+        "login",
+    ];
+    each(host, |program, alice, token| {
+        if !changing.contains(&program.name) {
+            return Ok(());
+        }
+        host.ok("chage -d 0 alice")?;
+        let mut screen = (program.begin)(host, alice)?;
+        screen.expect(CODE, PROMPT)?;
+        screen.line(&token.next()?)?;
+        screen.expect("Current password: ", PROMPT)?;
+        screen.line(&alice.password)?;
+        screen.expect("New password: ", PROMPT)?;
+        renew(&mut screen)?;
+        screen.expect(program.admitted, PROMPT)?;
+        reset_password(host, alice)
+    })
 }
