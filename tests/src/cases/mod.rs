@@ -159,6 +159,10 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         security_key::CASES,
         seat::CASES,
         helper::CASES,
+        seat::hostile::CASES,
+        seat::pins::CASES,
+        seat::enrolling::CASES,
+        seat::others::CASES,
         hygiene::CASES,
     ]
     .into_iter()
