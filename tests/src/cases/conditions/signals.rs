@@ -1,12 +1,14 @@
-//! Each sign of risk by itself: nothing but that sign changes, and it opens a login or refuses it.
+//! Each sign of risk by itself: nothing but that sign changes, and it opens a login or refuses it. Then what signs add up to,
+//! and what they do to a remembered device.
 
-use super::{CODE, rule};
+use super::{BY_KEY, CODE, REMEMBER, devices, rule};
 use crate::{
     Failure, Outcome,
     cases::{Case, WITHOUT_SYSTEMD},
     failure::ensure,
     host::{Host, Person},
     mmdb::{Database, Value},
+    ssh::PROMPT,
     totp::Totp,
 };
 
@@ -49,6 +51,16 @@ pub(super) const CASES: &[Case] = &[
         failures_everywhere,
     ),
     Case::new("dormant shows who comes after 91 days, not after 10", dormant).on(WITHOUT_SYSTEMD),
+    Case::new(
+        "a journey between countries is measured from their middles, in a database with country_code alone",
+        between_countries,
+    )
+    .on(WITHOUT_SYSTEMD),
+    Case::new("the level of risk is that of the signs' weights together", level),
+    Case::new(
+        "a sign of risk ends a remembered device, and so does a changed password where that is asked for",
+        device_ends,
+    ),
 ];
 
 const MINUTE: i64 = 60;
@@ -62,12 +74,17 @@ struct Watch<'a> {
     host: &'a Host,
     alice: Person,
     totp: Totp,
-    signal: &'static str,
+    /// The condition that is watched.
+    sign: String,
 }
 
 impl<'a> Watch<'a> {
     /// At an sshd that wants key and code. `risk` are lines of `[risk]`; one login is enough to learn from.
-    fn new(host: &'a Host, signal: &'static str, risk: &str) -> Result<Self, Failure> {
+    fn new(host: &'a Host, signal: &str, risk: &str) -> Result<Self, Failure> {
+        Self::of(host, format!("{{ signal = \"{signal}\" }}"), risk)
+    }
+
+    fn of(host: &'a Host, sign: String, risk: &str) -> Result<Self, Failure> {
         host.use_stack("sshd-key")?;
         let (alice, totp) = host.enrolled("alice")?;
         host.write(
@@ -75,15 +92,12 @@ impl<'a> Watch<'a> {
             "0644",
             &format!("[risk]\nlearn = 1\n{risk}\n"),
         )?;
-        host.policy(&rule(
-            &format!("{{ signal = \"{signal}\" }}"),
-            "require = \"any\"",
-        ))?;
+        host.policy(&rule(&sign, "require = \"any\""))?;
         Ok(Self {
             host,
             alice,
             totp,
-            signal,
+            sign,
         })
     }
 
@@ -104,7 +118,7 @@ impl<'a> Watch<'a> {
     /// Whether a login by key alone is let in by a rule for the sign and refused by a rule for its absence, or the other
     /// way round. What is refused comes first: it leaves no trace.
     fn shows(&self, shows: bool, person: &Person, from: &str) -> Outcome {
-        let sign = format!("{{ signal = \"{}\" }}", self.signal);
+        let sign = self.sign.clone();
         let none = format!("{{ not = {sign} }}");
         let (refusing, opening) = if shows { (none, sign) } else { (sign, none) };
         let extra = format!("-o BatchMode=yes {from}");
@@ -120,13 +134,7 @@ impl<'a> Watch<'a> {
 fn new_device(host: &Host) -> Outcome {
     let watch = Watch::new(host, "new-device", "")?;
     watch.teach("", None)?;
-    host.ok(
-        "ssh-keygen -q -t ed25519 -N '' -f /root/keys/other && cat /root/keys/other.pub >>~alice/.ssh/authorized_keys",
-    )?;
-    let other = Person {
-        key: "/root/keys/other".to_owned(),
-        ..watch.alice.clone()
-    };
+    let other = another_key(host, &watch.alice)?;
     watch.shows(false, &watch.alice, "")?;
     watch.shows(true, &other, "")
 }
@@ -259,4 +267,82 @@ fn dormant(host: &Host) -> Outcome {
     watch.shows(false, &watch.alice, "")?;
     host.daemon_at(NOON + 101 * DAY)?;
     watch.shows(true, &watch.alice, "")
+}
+
+fn between_countries(host: &Host) -> Outcome {
+    // From Portugal to New Zealand no aeroplane flies in an hour, and in three days everybody can.
+    places(host, "Countries", Value::flat("PT"), Value::flat("NZ"))?;
+    let risk = format!("{DATABASE}\nlocation-max-age = \"3650d\"");
+    let watch = Watch::new(host, "impossible-travel", &risk)?;
+    watch.teach(HERE, Some(NOON))?;
+    host.daemon_at(NOON + HOUR)?;
+    watch.shows(true, &watch.alice, THERE)?;
+    host.daemon_at(NOON + 3 * DAY)?;
+    watch.shows(false, &watch.alice, THERE)
+}
+
+fn level(host: &Host) -> Outcome {
+    let weights = "weights = { new-device = 20, new-network = 30 }";
+    let watch = Watch::of(host, "{ risk = \">= medium\" }".to_owned(), weights)?;
+    watch.teach("-b 127.0.0.1", None)?;
+    let other = another_key(host, &watch.alice)?;
+    // 0, 30 and 20; medium begins at 40.
+    watch.shows(false, &watch.alice, "-b 127.0.0.1")?;
+    watch.shows(true, &other, "-b 127.0.1.1")?;
+    watch.shows(false, &watch.alice, "-b 127.0.2.1")?;
+    watch.shows(false, &other, "-b 127.0.0.1")
+}
+
+/// Alice with a second key.
+fn another_key(host: &Host, alice: &Person) -> Result<Person, Failure> {
+    host.ok(
+        "ssh-keygen -q -t ed25519 -N '' -f /root/keys/other && cat /root/keys/other.pub >>~alice/.ssh/authorized_keys",
+    )?;
+    Ok(Person {
+        key: "/root/keys/other".to_owned(),
+        ..alice.clone()
+    })
+}
+
+fn device_ends(host: &Host) -> Outcome {
+    host.use_stack("passwd")?;
+    host.write("/etc/pam.d/chpasswd", "0644", "@include passwd\n")?;
+    host.use_stack("sshd-key")?;
+    let alice = host.person("alice")?;
+    let mut codes = host.enroll_token("alice", 8)?.into_iter();
+    let mut code = || codes.next().unwrap_or_default();
+    host.write(
+        "/etc/mfa/mfad.toml",
+        "0644",
+        "[risk]\nlearn = 1\n[trust]\nrevoke-at = \"low\"\nrevoke-on-password-change = true\n",
+    )?;
+    host.policy(&rule("{ service = \"sshd\" }", BY_KEY))?;
+    let remember =
+        |code: &str| host.ssh_in(&alice, "-b 127.0.0.1", &[(CODE, code), (REMEMBER, "y")]);
+    remember(&code())?;
+    host.ssh_in(&alice, "-b 127.0.0.1", &[])?;
+    // The same key in a network where it has never been.
+    host.ssh_refused(&alice, "-b 127.0.9.1", &[(CODE, "")])?;
+    ensure(devices(host)? == 0, || {
+        "it outlasts a sign of risk".to_owned()
+    })?;
+    host.ok("mfactl user unlock alice")?;
+    remember(&code())?;
+    ensure(devices(host)? == 1, || {
+        "it is not remembered again".to_owned()
+    })?;
+    let mut screen = host.terminal_as("alice", "passwd")?;
+    for (prompt, answer) in [
+        ("Current password: ", alice.password.as_str()),
+        (CODE, &code()),
+        ("New password: ", "an entirely new phrase 7"),
+        ("Retype new password: ", "an entirely new phrase 7"),
+    ] {
+        screen.expect(prompt, PROMPT)?;
+        screen.line(answer)?;
+    }
+    let (status, shown) = screen.end(PROMPT)?;
+    ensure(status.success() && devices(host)? == 0, || {
+        format!("it outlasts a changed password: {status}: {shown}")
+    })
 }
