@@ -46,12 +46,14 @@ pub(super) struct Keys {
     plugged: Vec<PluggedKey>,
     /// A helper that has started for them.
     pub(super) warm: Warm,
-    /// They have been asked in vain: others come first, where there are others.
-    plugged_in_vain: bool,
+    /// The agent's turn comes first: its owner prefers it, or those of this machine have been asked in vain.
+    agent_first: bool,
     /// Keys that are asked through the person's agent: those of authenticators first.
     agent: Vec<AgentKey>,
     /// Kinds of codes that the person has.
     codes: Vec<Kind>,
+    /// The kind that the person wants to be asked for first.
+    preferred: Option<Kind>,
 }
 
 impl Keys {
@@ -61,6 +63,7 @@ impl Keys {
         let Subject::Enrolled(account, person) = subject else {
             return Self::default();
         };
+        let preferred = person.preferred.as_deref().and_then(Kind::from_word);
         let active = || {
             let of_person = person.credentials.iter();
             of_person.filter(|credential| credential.standing == Standing::Active)
@@ -83,7 +86,10 @@ impl Keys {
                     })
                 })
                 .collect();
-            agent.sort_by_key(|key| key.key.kind() != Kind::SshSk);
+            agent.sort_by_key(|key| {
+                let kind = key.key.kind();
+                (Some(kind) != preferred, kind != Kind::SshSk)
+            });
         }
         let mut plugged = Vec::new();
         let has_one = active().any(|credential| credential.kind == Kind::Fido2);
@@ -104,9 +110,10 @@ impl Keys {
         Self {
             plugged,
             warm: Warm::default(),
-            plugged_in_vain: false,
+            agent_first: matches!(preferred, Some(Kind::SshSk | Kind::SshAgent)),
             agent,
             codes,
+            preferred,
         }
     }
 
@@ -127,7 +134,7 @@ impl Keys {
         let plugged = !self.for_helper(allowed).is_empty();
         let agent = !self.for_agent(allowed).is_empty();
         match (plugged, agent) {
-            (true, true) if self.plugged_in_vain => Some(Turn::Agent),
+            (true, true) if self.agent_first => Some(Turn::Agent),
             (true, _) => Some(Turn::Plugged),
             (false, true) => Some(Turn::Agent),
             (false, false) => None,
@@ -136,7 +143,7 @@ impl Keys {
 
     /// The keys of this machine gave no signature, or the agent gave none: the other's turn.
     pub(super) fn in_vain(&mut self, turn: Turn) {
-        self.plugged_in_vain = turn == Turn::Plugged;
+        self.agent_first = turn == Turn::Plugged;
     }
 
     /// Those that the agent may be asked for. A demand that withstands phishing is none for it.
@@ -157,7 +164,7 @@ impl Keys {
         self.codes.iter().any(|kind| allowed.contains(*kind))
     }
 
-    /// The prompt, where `text` is the one for a code.
+    /// The prompt, where `text` is the one for a code. What the person prefers is named first, if the text can be continued.
     pub(super) fn prompt(&self, allowed: &Allowed, text: &str) -> String {
         let cue = match self.turn(allowed) {
             None => return text.to_owned(),
@@ -165,7 +172,7 @@ impl Keys {
                 let keys = self.for_helper(allowed);
                 let names = keys.iter().map(|key| key.name.as_str());
                 format!(
-                    "Press Enter and touch {}",
+                    "press Enter and touch {}",
                     named("security key", names.collect())
                 )
             }
@@ -176,15 +183,26 @@ impl Keys {
                     .is_some_and(|key| key.key.kind() == Kind::SshSk);
                 let how = if touched { "and touch" } else { "to use" };
                 let names = keys.iter().map(|key| key.name.as_str());
-                format!("Press Enter {how} {}", named("ssh key", names.collect()))
+                format!("press Enter {how} {}", named("ssh key", names.collect()))
             }
         };
-        if self.codes(allowed) {
-            format!("{cue}, or {text}")
-        } else {
-            format!("{cue}: ")
+        if !self.codes(allowed) {
+            return format!("{}: ", capital(&cue));
+        }
+        let is_code = |kind: &Kind| self.codes.contains(kind) && allowed.contains(*kind);
+        match text.strip_suffix(": ") {
+            Some(code) if self.preferred.as_ref().is_some_and(is_code) => {
+                format!("{code}, or {cue}: ")
+            }
+            _ => format!("{}, or {text}", capital(&cue)),
         }
     }
+}
+
+fn capital(cue: &str) -> String {
+    let mut letters = cue.chars();
+    let first = letters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
 }
 
 fn named(what: &str, names: Vec<&str>) -> String {

@@ -25,6 +25,7 @@ use crate::{
     engine::Engine,
     factor::otp::{Generator, identity},
     store::{Kind, Standing},
+    throttle::Class,
 };
 
 /// A step, with the id of the dialogue if it goes on.
@@ -344,14 +345,16 @@ impl Engine {
     }
 }
 
-/// Names the kind that the person wants to be asked for first, where there is a choice. Only to who has proven a key, or
+/// Names the kind of code that the person wants to be asked for first, where there is a choice; whether a key or a code comes
+/// first, the prompt's order says. Only to who has proven a key, or
 /// in the owner's own session: it tells that somebody is enrolled, and with what.
 fn preference(facts: &Facts, subject: &Subject, dialogue: &Dialogue) -> String {
     let Subject::Enrolled(account, person) = subject else {
         return String::new();
     };
     let usable = |kind: Kind| {
-        dialogue.allowed.contains(kind)
+        kind.class() != Class::Key
+            && dialogue.allowed.contains(kind)
             && person.credentials.iter().any(|credential| {
                 credential.kind == kind && credential.standing == Standing::Active
             })

@@ -10,7 +10,7 @@ use std::{
 };
 
 use mfad::{
-    session::Caller,
+    session::{Caller, Connection},
     ssh::sshsig::Purpose,
     store::{Kind, Person},
 };
@@ -217,6 +217,38 @@ async fn a_code_may_be_typed_in_its_place() {
         "Press Enter and touch your ssh key \"blue\", or Verification code: "
     );
     assert_eq!(dialogue.code(&phone).await, State::Granted);
+}
+
+#[tokio::test]
+async fn what_its_owner_prefers_is_asked_first() {
+    let bench = Bench::with_policy(&requiring(
+        "{ any = [\"totp\", \"ssh-sk\", \"ssh-agent\"] }",
+    ));
+    bench.enroll(owner().0).await;
+    enroll_key(&bench, &SoftKey::sk(1), "ssh-sk", "blue").await;
+    enroll_key(&bench, &SoftKey::plain(2), "ssh-agent", "desk").await;
+    let own = Caller {
+        uid: owner().1,
+        connection: Connection::Bus(":1.7".into()),
+    };
+    for (kind, expected) in [
+        (
+            "",
+            "Press Enter and touch your ssh key \"blue\" or \"desk\", or Verification code: ",
+        ),
+        (
+            "totp",
+            "Your totp first. Verification code, or press Enter and touch your ssh key \"blue\" or \"desk\": ",
+        ),
+        (
+            "ssh-agent",
+            "Press Enter to use your ssh key \"desk\" or \"blue\", or Verification code: ",
+        ),
+    ] {
+        bench.engine.prefer_own(&own, kind).await.unwrap();
+        let dialogue = Dialogue::begin(&bench, at_sudo()).await;
+        assert_eq!(prompt(&dialogue.step), expected, "{kind}");
+    }
 }
 
 #[tokio::test]
