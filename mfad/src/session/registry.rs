@@ -36,6 +36,8 @@ impl Holder {
 
 /// Most dialogues of one unprivileged caller.
 const OF_A_USER: usize = 4;
+/// How much longer than that a dialogue keeps its place while its last answer, which came in time, is weighed.
+const WEIGHING: Duration = Duration::from_mins(1);
 /// How often somebody who waits with a dialogue looks whether it is still wanted.
 const LOOKED_AFTER: Duration = Duration::from_millis(250);
 
@@ -97,7 +99,7 @@ impl<D: HasPerson> Registry<D> {
     ) -> Option<String> {
         let id = random_id()?;
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.retain(|_, entry| entry.expires > now);
+        running.retain(|_, entry| entry.lives(now));
         let holder = Holder::of(caller, real_uid);
         let (capacity, share) = match holder {
             Holder::System => (self.capacity, self.capacity),
@@ -222,12 +224,21 @@ impl<D: HasPerson> Registry<D> {
     /// How many run.
     pub fn len(&self, now: Instant) -> usize {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.retain(|_, entry| entry.expires > now);
+        running.retain(|_, entry| entry.lives(now));
         running.len()
     }
 }
 
 impl<D> Entry<D> {
+    /// Whether it still has its place.
+    fn lives(&self, now: Instant) -> bool {
+        let until = match self.state {
+            State::Waiting(_) => self.expires,
+            State::Out { .. } => self.expires + WEIGHING,
+        };
+        until > now
+    }
+
     const fn has_ended(&self) -> bool {
         matches!(self.state, State::Out { ended: true, .. })
     }
@@ -330,6 +341,25 @@ mod tests {
         registry.take(&id, &caller(0, 1), now).unwrap();
         assert!(registry.close(&id));
         assert_eq!(registry.len(now), 0);
+    }
+
+    #[test]
+    fn an_answer_that_came_in_time_is_weighed_to_its_end() {
+        let (registry, now) = (Registry::new(8), Instant::now());
+        let end = now + Duration::from_secs(45);
+        let open = |at| registry.open(&caller(0, 1), None, "d", at + end.duration_since(now), at);
+        let id = open(now).unwrap();
+        registry.take(&id, &caller(0, 1), now).unwrap();
+        open(end).unwrap();
+        assert!(registry.close(&id), "another's beginning has ended it");
+        let id = open(now).unwrap();
+        registry.take(&id, &caller(0, 1), now).unwrap();
+        assert_eq!(
+            registry.len(end + WEIGHING),
+            0,
+            "nothing is weighed so long"
+        );
+        assert!(!registry.close(&id));
     }
 
     #[test]
