@@ -290,15 +290,20 @@ impl Host {
         let reload = match self.kind() {
             // It starts anew at a HUP: for a moment after the one before, it has no pid file.
             Kind::Namespaces => {
-                "/usr/sbin/sshd -t && for i in $(seq 600); do [ -s /run/sshd.pid ] && break; sleep 0.05; done && \
+                "for i in $(seq 600); do [ -s /run/sshd.pid ] && break; sleep 0.05; done && \
                  kill -HUP \"$(cat /run/sshd.pid)\""
             }
-            Kind::Nspawn | Kind::Vm => "/usr/sbin/sshd -t && systemctl reload ssh",
+            Kind::Nspawn | Kind::Vm => "systemctl reload ssh",
         };
-        self.ok(reload)?;
-        // It starts anew, and is deaf for a moment.
-        self.ok("for i in $(seq 600); do ss -Hlnt 'sport = 2222' | grep -q . && exit; sleep 0.05; done; exit 1")
-            .map(drop)
+        // Until it starts anew it listens with what it had before, and then it is deaf for a moment: what counts are sockets
+        // that were not there.
+        self.ok(&format!(
+            "/usr/sbin/sshd -t || exit; sockets() {{ ss -Hlnte 'sport = 2222' | grep -o 'ino:[0-9]*'; }}; old=$(sockets); {reload} || exit; \
+             for i in $(seq 600); do new=$(sockets); \
+             [ $(wc -w <<<\"$new\") -ge $(wc -w <<<\"${{old:-one}}\") ] && ! grep -qwF \"${{old:-none}}\" <<<\"$new\" && exit; \
+             sleep 0.05; done; exit 1"
+        ))
+        .map(drop)
     }
 
     /// Makes `text` the policy in force.
