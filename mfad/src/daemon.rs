@@ -8,7 +8,7 @@ use std::{
     },
     path::PathBuf,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use mfad_protocol::names;
@@ -44,6 +44,8 @@ const RECOVER: Duration = Duration::from_secs(3);
 /// How long it waits for work then. The next call starts another, with a new view of key and disks: of a running unit's,
 /// systemd keeps the file systems as they were when it started.
 const CRIPPLED_EXIT: Duration = Duration::from_secs(3);
+/// How long it stays then, whoever calls: the one that could help them must not be kept from starting.
+const CRIPPLED_LIFE: Duration = Duration::from_secs(15);
 /// How long a peer that was accepted just before may take to say what it wants. Short: whoever only sits on a
 /// connection must not keep the next daemon from starting.
 const LAST_CALLS: Duration = Duration::from_millis(500);
@@ -171,6 +173,7 @@ async fn wait_for_the_end(core: &Arc<Core>, managed: bool, mut signals: Signals)
     let mut give_back =
         tokio::time::interval_at(tokio::time::Instant::now() + GIVE_BACK, GIVE_BACK);
     let watchdog = sd_notify::watchdog_enabled().is_some();
+    let mut crippled_since = None;
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => return,
@@ -183,7 +186,12 @@ async fn wait_for_the_end(core: &Arc<Core>, managed: bool, mut signals: Signals)
                     let _no_manager = sd_notify::notify(&[NotifyState::Watchdog]);
                 }
                 let quiet = core.engine().map_or(CRIPPLED_EXIT, |engine| engine.loaded().settings.daemon.idle_exit);
-                if managed && core.is_idle(quiet) {
+                crippled_since = match core.engine() {
+                    Ok(_) => None,
+                    Err(_) => crippled_since.or_else(|| Some(Instant::now())),
+                };
+                let worn_out = crippled_since.is_some_and(|since| since.elapsed() >= CRIPPLED_LIFE);
+                if managed && (core.is_idle(quiet) || worn_out) {
                     return;
                 }
             }
