@@ -324,11 +324,11 @@ fn callers_whose_polkit_agent_never_answers_keep_no_administrator_waiting() {
 fn a_bus_that_accepts_nobody_holds_up_no_login_socket() {
     let directory = tempfile::tempdir().unwrap();
     let bus = directory.path().join("bus");
-    let _nobody_accepts = UnixListener::bind(&bus).unwrap();
+    let nobody_accepts = UnixListener::bind(&bus).unwrap();
+    nix::sys::socket::listen(&nobody_accepts, nix::sys::socket::Backlog::new(1).unwrap()).unwrap();
     fs::set_permissions(&bus, fs::Permissions::from_mode(0o777)).unwrap();
     let mut waiting = Vec::new();
-    // The standard library asks for a backlog of 128 (or, later, of what the kernel allows, 4096).
-    while waiting.len() < 5000 {
+    while waiting.len() < 100 {
         let socket = nix::sys::socket::socket(
             nix::sys::socket::AddressFamily::Unix,
             nix::sys::socket::SockType::Stream,
@@ -343,7 +343,7 @@ fn a_bus_that_accepts_nobody_holds_up_no_login_socket() {
         }
         waiting.push(socket);
     }
-    assert!(waiting.len() < 5000, "the backlog is not full");
+    assert!(waiting.len() < 100, "the backlog is not full");
     let _daemon = daemon(directory.path(), &bus);
     let socket = directory.path().join("run/mfad/user.sock");
     let until = Instant::now() + Duration::from_secs(20);

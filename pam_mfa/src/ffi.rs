@@ -86,3 +86,10 @@ pub(crate) fn is_pending(signal: c_int) -> bool {
     // SAFETY: the call has succeeded, so that the action is written.
     unsafe { action.assume_init() }.sa_sigaction != libc::SIG_IGN
 }
+
+/// For tests: makes this process one that does not ignore a signal.
+#[cfg(test)]
+pub(crate) fn heed(signal: nix::sys::signal::Signal) {
+    // SAFETY: it installs no handler.
+    unsafe { nix::sys::signal::signal(signal, nix::sys::signal::SigHandler::SigDfl) }.unwrap();
+}

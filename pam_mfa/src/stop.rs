@@ -47,16 +47,13 @@ pub(crate) fn asked() -> bool {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use nix::sys::signal::SigHandler;
-
     use super::*;
 
     /// Sends this thread a Ctrl-C that ends nothing, for as long as `body` takes.
     pub(crate) fn with_ctrl_c(body: impl FnOnce()) {
         let host = HeldBack::new();
         // A shell that runs the tests in the background has it ignored.
-        // SAFETY: it installs no handler.
-        unsafe { nix::sys::signal::signal(Signal::SIGINT, SigHandler::SigDfl) }.unwrap();
+        ffi::heed(Signal::SIGINT);
         nix::sys::signal::raise(Signal::SIGINT).unwrap();
         body();
         let still_there = SigSet::from(Signal::SIGINT).wait();
