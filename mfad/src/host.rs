@@ -3,9 +3,8 @@
 use std::{fs, path::Path};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use mfad_protocol::hex;
 use sha2::Sha256;
-
-use crate::hex;
 
 /// Where it is kept, and where a number is that holds until the next start of the system.
 const MACHINE_ID: &str = "/etc/machine-id";

@@ -15,7 +15,6 @@ pub mod factor;
 pub mod failpoint;
 mod fairness;
 pub mod helper;
-mod hex;
 pub mod host;
 pub mod location;
 pub mod logind;

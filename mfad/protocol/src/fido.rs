@@ -9,6 +9,8 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use zeroize::Zeroizing;
 
+use crate::hex;
+
 /// Largest frame, in bytes. The largest message of a key has 7609 (CTAP 2.1 §11.2.4), twice that in hexadecimal.
 pub const FRAME: usize = 64 * 1024;
 /// Most credentials that are looked for in one request.
@@ -36,41 +38,17 @@ impl fmt::Debug for Bytes {
 
 impl Serialize for Bytes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&in_hexadecimal(&self.0))
+        serializer.serialize_str(&hex::encode(&self.0))
     }
 }
 
 impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        of_hexadecimal(&text)
+        hex::decode_all(&text)
             .map(Self)
             .ok_or_else(|| de::Error::custom("not hexadecimal"))
     }
-}
-
-/// In one piece of memory: what grows leaves copies, and it may be a PIN.
-fn in_hexadecimal(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(DIGITS[usize::from(byte & 15)]));
-    }
-    text
-}
-
-/// The same.
-fn of_hexadecimal(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    let mut bytes = Vec::with_capacity(text.len() / 2);
-    for pair in text.as_bytes().chunks(2) {
-        let [high, low] = pair else {
-            return None;
-        };
-        bytes.push(u8::try_from((digit(*high)? << 4) | digit(*low)?).ok()?);
-    }
-    Some(bytes)
 }
 
 /// A key's PIN on its way to the key. Wiped when dropped, and shown nowhere.
@@ -98,14 +76,14 @@ impl fmt::Debug for Pin {
 /// In hexadecimal too: what has nothing to escape is read from where it stands, without a copy in serde's own memory.
 impl Serialize for Pin {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&Zeroizing::new(in_hexadecimal(self.0.as_bytes())))
+        serializer.serialize_str(&Zeroizing::new(hex::encode(self.0.as_bytes())))
     }
 }
 
 impl<'de> Deserialize<'de> for Pin {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = <&str>::deserialize(deserializer)?;
-        let bytes = of_hexadecimal(text).map(Zeroizing::new);
+        let bytes = hex::decode_all(text).map(Zeroizing::new);
         let text = bytes
             .as_ref()
             .and_then(|bytes| std::str::from_utf8(bytes).ok());

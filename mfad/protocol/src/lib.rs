@@ -1,13 +1,14 @@
 //! The words that `pam_mfa.so`, `mfad` and `mfactl` exchange over D-Bus: names, limits, and the shape of each message.
 //!
-//! It holds no logic but how a message is laid out (`wire`), and no I/O, so that the module stays small. What travels as `a{sv}` may gain keys within
-//! one protocol number; a key that changes its meaning needs a new number.
+//! It holds no logic but how a message is laid out (`wire`), and no I/O, so that the module stays small. What travels as
+//! `a{sv}` may gain keys within one protocol number; a key that changes its meaning needs a new number.
 
 mod agent;
 mod dialogue;
 pub mod factors;
 #[cfg(feature = "fido")]
 pub mod fido;
+pub mod hex;
 mod management;
 pub mod names;
 mod text;

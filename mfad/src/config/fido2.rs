@@ -1,9 +1,10 @@
 //! `[fido2]`: for whom security keys make their credentials, and which models may.
 
+use mfad_protocol::hex;
 use policy::document::Findings;
 
 use super::section::Section;
-use crate::{factor::fido2::MAX_RP_ID, hex, host};
+use crate::{factor::fido2::MAX_RP_ID, host};
 
 /// Most models that may be listed.
 const MOST_MODELS: usize = 256;

@@ -130,7 +130,7 @@ fn find_credential<'a>(person: &'a Person, wanted: &str) -> Result<&'a Credentia
 
 /// A credential's id as shown.
 fn hex_id(id: CredentialId) -> String {
-    crate::hex::encode(&id.0)
+    mfad_protocol::hex::encode(&id.0)
 }
 
 impl crate::engine::Engine {

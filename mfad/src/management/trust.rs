@@ -163,7 +163,7 @@ impl Engine {
         );
         let Some(wanted) = wanted else {
             record.detail = Some("all remembered devices".to_owned());
-            // A login that stands at "Remember this device?" must not remember it now.
+            // A login that stands at "Remember this device?" must not remember it now; nor, below, one that came there meanwhile.
             self.forget_proofs(&person.key.name);
             let count = self
                 .recorded(record, |record| {
@@ -205,7 +205,8 @@ fn no_device() -> Refusal {
 fn find<'a>(devices: &'a [Device], wanted: &str) -> Result<&'a Device, Refusal> {
     let prefix = wanted.to_ascii_lowercase();
     let mut begun = devices.iter().filter(|device| {
-        prefix.len() >= FEWEST_DIGITS && crate::hex::encode(&device.id.0).starts_with(&prefix)
+        prefix.len() >= FEWEST_DIGITS
+            && mfad_protocol::hex::encode(&device.id.0).starts_with(&prefix)
     });
     match (begun.next(), begun.next()) {
         (Some(only), None) => Ok(only),

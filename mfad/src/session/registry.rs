@@ -36,7 +36,7 @@ impl Holder {
 
 /// Most dialogues of one unprivileged caller.
 const OF_A_USER: usize = 4;
-/// How much longer than that a dialogue keeps its place while its last answer, which came in time, is weighed.
+/// How long after its end a dialogue keeps its place at most, while its last answer, which came in time, is weighed.
 const WEIGHING: Duration = Duration::from_mins(1);
 /// How often somebody who waits with a dialogue looks whether it is still wanted.
 const LOOKED_AFTER: Duration = Duration::from_millis(250);
@@ -261,7 +261,7 @@ fn end_one_of_users<D>(running: &mut HashMap<String, Entry<D>>) {
 pub fn random_id() -> Option<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).ok()?;
-    Some(crate::hex::encode(&bytes))
+    Some(mfad_protocol::hex::encode(&bytes))
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ impl Relied {
 
 /// A device as people see it: its first 16 hexadecimal digits.
 pub fn short(device: DeviceId) -> String {
-    let mut hex = crate::hex::encode(&device.0);
+    let mut hex = mfad_protocol::hex::encode(&device.0);
     hex.truncate(16);
     hex
 }

@@ -14,11 +14,11 @@ use chacha20poly1305::{
     aead::{Aead, Payload},
 };
 use hmac::{Hmac, Mac};
+use mfad_protocol::hex;
 use sha2::Sha256;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{CredentialId, Kind, PersonKey};
-use crate::hex;
 
 /// First word of every line of a key file.
 const FORMAT: &str = "mfad-key";

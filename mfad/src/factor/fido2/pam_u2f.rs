@@ -4,12 +4,12 @@
 use std::fmt;
 
 use base64ct::{Base64, Base64UrlUnpadded, Encoding as _};
+use mfad_protocol::hex;
 
 use super::{
     cose::PublicKey,
     record::{MAX_CREDENTIAL_ID, MAX_RP_ID, Registered},
 };
-use crate::hex;
 
 /// Why a credential cannot be taken over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
