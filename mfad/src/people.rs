@@ -263,9 +263,14 @@ mod tests {
             stuck.push(let_go);
             tokio::spawn(async move { People::ask(&people.strangers, hang).await });
         }
-        while people.strangers.available_permits() > 0 {
-            tokio::task::yield_now().await;
-        }
+        let taken = async {
+            while people.strangers.available_permits() > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), taken)
+            .await
+            .unwrap();
         // Nothing lets go of the strangers' turns: whoever waited for one would be told that it is crowded.
         assert!(people.of_caller(0).await.unwrap().is_some());
         assert!(people.named("root").await.unwrap().is_some());
