@@ -173,7 +173,7 @@ async fn wait_for_the_end(core: &Arc<Core>, managed: bool, mut signals: Signals)
     let mut give_back =
         tokio::time::interval_at(tokio::time::Instant::now() + GIVE_BACK, GIVE_BACK);
     let watchdog = sd_notify::watchdog_enabled().is_some();
-    let mut crippled_since = None;
+    let mut crippled_since: Option<Instant> = None;
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => return,
@@ -185,10 +185,12 @@ async fn wait_for_the_end(core: &Arc<Core>, managed: bool, mut signals: Signals)
                 if watchdog {
                     let _no_manager = sd_notify::notify(&[NotifyState::Watchdog]);
                 }
-                let quiet = core.engine().map_or(CRIPPLED_EXIT, |engine| engine.loaded().settings.daemon.idle_exit);
-                crippled_since = match core.engine() {
-                    Ok(_) => None,
-                    Err(_) => crippled_since.or_else(|| Some(Instant::now())),
+                let quiet = if let Ok(engine) = core.engine() {
+                    crippled_since = None;
+                    engine.loaded().settings.daemon.idle_exit
+                } else {
+                    crippled_since.get_or_insert_with(Instant::now);
+                    CRIPPLED_EXIT
                 };
                 let worn_out = crippled_since.is_some_and(|since| since.elapsed() >= CRIPPLED_LIFE);
                 if managed && (core.is_idle(quiet) || worn_out) {

@@ -25,7 +25,6 @@ use std::{
 };
 
 use mfad_protocol::fido::{Failure, Outcome, Request, WAIT_MS};
-
 use nix::unistd::dup2_stderr;
 
 use crate::{confine::Confined, line::Line, watch::Watch};

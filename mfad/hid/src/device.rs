@@ -15,7 +15,8 @@ use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
 
-/// How long a key may take to answer, whatever it says meanwhile: more than any login waits.
+/// How long a key may take to answer, whatever it says meanwhile: more than any question to it lasts (two minutes, `WAIT_MS` of
+/// `mfad_protocol::fido`), whose end the helper minds by itself.
 const PATIENCE: Duration = Duration::from_secs(150);
 
 // Packets (CTAP 2.1 §11.2.4 and §11.2.9).

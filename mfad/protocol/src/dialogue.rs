@@ -10,7 +10,7 @@ use zbus::{DeserializeDict, SerializeDict, Type};
 pub enum Hook {
     /// `pam_sm_authenticate`.
     Auth,
-    /// `pam_sm_acct_mgmt`.
+    /// `pam_sm_acct_mgmt`; and `pam_sm_chauthtok`, in its update, to commit what the preliminary check left pending.
     Account,
     /// `pam_sm_open_session`.
     Session,

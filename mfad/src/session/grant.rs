@@ -124,9 +124,10 @@ struct Live {
     of_users: Filed,
 }
 
-/// Grants by reference, each with the end of its life on the steady clock.
+/// Grants of some callers.
 #[derive(Debug, Default)]
 struct Filed {
+    /// By reference, each with the end of its life on the steady clock.
     ///
     /// Boxed, and the reference shared: the table has up to twice as many places as grants, and keeps them in a rush.
     grants: HashMap<Arc<str>, (i64, Box<Grant>)>,
