@@ -221,6 +221,19 @@ impl Host {
         Ok(person)
     }
 
+    /// The same person with another key, which is theirs too.
+    pub fn another_key(&self, person: &Person) -> Result<Person, Failure> {
+        let key = format!("{}-other", person.key);
+        self.ok(&format!(
+            "ssh-keygen -q -t ed25519 -N '' -f {key} && cat {key}.pub >>~{}/.ssh/authorized_keys",
+            person.name
+        ))?;
+        Ok(Person {
+            key,
+            ..person.clone()
+        })
+    }
+
     /// Gives somebody a TOTP authenticator, as an administrator does.
     pub fn enroll(&self, user: &str) -> Result<Totp, Failure> {
         let offer = self.json(&format!("mfactl user enroll {user} totp --json"))?;

@@ -37,10 +37,10 @@ pub(crate) fn at_console() -> Context {
     }
 }
 
-async fn import(bench: &Bench, desk: &Desk, attributes: &str) {
+async fn import(bench: &Bench, name: &str, record: String) {
     let options = EnrollmentOptions {
-        name: Some("blue".into()),
-        key: Some(desk.record(attributes)),
+        name: Some(name.into()),
+        key: Some(record),
         rp_id: Some(ORIGIN.into()),
         ..EnrollmentOptions::default()
     };
@@ -54,7 +54,7 @@ async fn import(bench: &Bench, desk: &Desk, attributes: &str) {
 pub(crate) async fn bench_with(policy: &str, attributes: &str) -> (Bench, Desk) {
     let desk = Desk::new();
     let bench = Bench::with_policy(policy).reaching(desk.socket.clone());
-    import(&bench, &desk, attributes).await;
+    import(&bench, "blue", desk.record(attributes)).await;
     (bench, desk)
 }
 
@@ -146,17 +146,7 @@ async fn only_the_key_that_must_know_its_user_each_time_is_told_to() {
     let (bench, desk) = bench_with(ANY, "+presence").await;
     // The same key by another credential.
     let other = desk.record("+presence+pin").replacen("HR0d", "AAAA", 1);
-    let options = EnrollmentOptions {
-        name: Some("red".into()),
-        key: Some(other),
-        rp_id: Some(ORIGIN.into()),
-        ..EnrollmentOptions::default()
-    };
-    let administrator = root(0);
-    let enrolled = bench
-        .engine
-        .enroll_user(&administrator, ALICE.0, "fido2", options);
-    enrolled.await.unwrap();
+    import(&bench, "red", other).await;
     let mut dialogue = Dialogue::begin(&bench, at_console()).await;
     desk.then(&[Act::Sign(PRESENT, 3)]);
     assert_eq!(dialogue.answer("").await, State::Granted);

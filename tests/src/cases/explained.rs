@@ -83,9 +83,9 @@ fn in_advance(host: &Host) -> Outcome {
     host.use_stack("sshd-key")?;
     let (alice, _) = host.enrolled("alice")?;
     host.sshd_settings("UsePAM yes\nPasswordAuthentication no\nAuthenticationMethods publickey")?;
-    host.ok("ssh-keygen -q -t ed25519 -N '' -f /root/keys/other")?;
+    let stranger = host.another_key(&alice)?;
     let print = |key: &str| host.ok(&format!("ssh-keygen -l -f {key}.pub | cut -d ' ' -f 2"));
-    let (own, other) = (print(&alice.key)?, print("/root/keys/other")?);
+    let (own, other) = (print(&alice.key)?, print(&stranger.key)?);
     host.policy(&format!(
         "[[rule]]\nname = \"her key\"\nwhen = {{ key = \"{}\", network = \"127.0.0.0/8\" }}\nrequire = \"none\"\n\n\
          [[rule]]\nname = \"others\"\nwhen = {{}}\nrequire = \"deny\"\n",
@@ -116,10 +116,5 @@ fn in_advance(host: &Host) -> Outcome {
         )?;
     }
     host.ssh_in(&alice, "-o BatchMode=yes", &[])?;
-    host.ok("cat /root/keys/other.pub >~alice/.ssh/authorized_keys")?;
-    let other = crate::host::Person {
-        key: "/root/keys/other".to_owned(),
-        ..alice
-    };
-    host.ssh_refused(&other, "-o BatchMode=yes", &[])
+    host.ssh_refused(&stranger, "-o BatchMode=yes", &[])
 }

@@ -20,12 +20,13 @@ pub mod panics;
 pub mod passwd;
 pub mod polkit;
 pub mod profile;
-pub mod programs;
+mod programs;
 pub mod reload;
 pub mod rollout;
 pub mod sealed;
 pub mod seat;
 pub mod security_key;
+pub mod situations;
 pub mod ssh;
 pub mod step_up;
 pub mod store;
@@ -131,7 +132,7 @@ impl Case {
 pub fn all() -> impl Iterator<Item = &'static Case> {
     [
         bed::CASES,
-        programs::CASES,
+        situations::CASES,
         ssh::CASES,
         sudo::CASES,
         critical::CASES,

@@ -1,73 +1,40 @@
-//! Every program that asks, in every situation: a table of the programs, and a case for each situation that goes through
-//! all of them. What is particular to one program is tried in that program's own table.
+//! The programs that ask through PAM, each with its stack, how somebody comes to its prompt for a code, and what shows that
+//! they were let in. What is done with them stands in `situations`.
 
-use super::{Case, WITH_SYSTEMD};
 use crate::{
     Failure, Outcome,
     failure::ensure,
     host::{Host, Person},
     pty::Pty,
     ssh::{PROMPT, command_line},
-    totp::Totp,
 };
 
-/// The table of situations.
-pub const CASES: &[Case] = &[
-    case("every program lets in by a right code", right),
-    case("no program lets in by a wrong code", wrong),
-    case("no program takes a code that was used", replayed),
-    case("every program takes a backup code once", backup),
-    case(
-        "no program takes a throttled user's right code until an administrator unlocks",
-        throttled,
-    ),
-    case(
-        "every program refuses without a prompt while there is no daemon",
-        stopped,
-    ),
-    case("every program starts the daemon that it needs", cold),
-    case(
-        "every program lets in after the daemon has left for want of work",
-        idle,
-    )
-    .on(WITH_SYSTEMD),
-    case(
-        "every program enrolls an unenrolled user, and lets them in",
-        enrolling,
-    ),
-    case(
-        "ssh, sudo, su and login have an expired password changed once the code is right",
-        expired,
-    ),
-];
-
-const fn case(name: &'static str, run: fn(&Host) -> Outcome) -> Case {
-    Case::new(name, run).within(300)
-}
-
-const CODE: &str = "Verification code: ";
+pub(super) const CODE: &str = "Verification code: ";
 /// What a shell says of a command that was let in, and of one that was not.
 const VERDICT: &str = "&& echo let-$(echo in) || echo kept-$(echo out)";
 
 /// A program that asks through PAM.
-struct Program {
-    name: &'static str,
+pub(super) struct Program {
+    /// What it is called in results.
+    pub(super) name: &'static str,
     /// Puts its stack into place.
-    prepare: fn(&Host) -> Outcome,
+    pub(super) prepare: fn(&Host) -> Outcome,
     /// Runs it for somebody, and gives the first factor.
-    begin: fn(&Host, &Person) -> Result<Pty, Failure>,
+    pub(super) begin: fn(&Host, &Person) -> Result<Pty, Failure>,
     /// What is on the screen once somebody is let in.
-    admitted: &'static str,
+    pub(super) admitted: &'static str,
     /// … and once not.
     refused: &'static str,
     /// Goes on to the end, where letting in is not the end.
     finish: fn(&Host, &Person, &mut Pty) -> Outcome,
 }
 
-const PROGRAMS: [Program; 9] = [
-    Program::of("ssh by key and code", |host| host.use_stack("sshd-key"), {
-        |host, who| judged(host, &command_line(who, "-tt", "true"))
-    }),
+pub(super) const PROGRAMS: [Program; 9] = [
+    Program::of(
+        "ssh by key and code",
+        |host| host.use_stack("sshd-key"),
+        |host, who| judged(host, &command_line(who, "-tt", "true")),
+    ),
     Program::of(
         "scp",
         |host| host.use_stack("sshd-key"),
@@ -156,7 +123,12 @@ impl Program {
     }
 
     /// What comes of it; nothing more must be asked.
-    fn verdict(&self, host: &Host, who: &Person, screen: &mut Pty) -> Result<bool, Failure> {
+    pub(super) fn verdict(
+        &self,
+        host: &Host,
+        who: &Person,
+        screen: &mut Pty,
+    ) -> Result<bool, Failure> {
         let (which, _) =
             screen.expect_any(&[self.admitted, self.refused, CODE], PROMPT + PROMPT)?;
         ensure(which < 2, || {
@@ -168,7 +140,8 @@ impl Program {
         Ok(which == 0)
     }
 
-    fn must(&self, host: &Host, who: &Person, code: &str, admit: bool) -> Outcome {
+    /// Fails unless a code lets in, or does not, as `admit` says.
+    pub(super) fn must(&self, host: &Host, who: &Person, code: &str, admit: bool) -> Outcome {
         let admitted = self.takes(host, who, code)?;
         ensure(admitted == admit, || {
             format!("{}: let in is {admitted}, and not {admit}", self.name)
@@ -195,14 +168,15 @@ fn change(host: &Host, who: &Person, screen: &mut Pty) -> Outcome {
 }
 
 /// Types a new password where the first prompt for one has been shown.
-fn renew(screen: &mut Pty) -> Outcome {
+pub(super) fn renew(screen: &mut Pty) -> Outcome {
     const NEW: &str = "an entirely new phrase 7";
     screen.line(NEW)?;
     screen.expect("Retype new password: ", PROMPT)?;
     screen.line(NEW)
 }
 
-fn reset_password(host: &Host, who: &Person) -> Outcome {
+/// What it was before.
+pub(super) fn reset_password(host: &Host, who: &Person) -> Outcome {
     host.ok(&format!("echo '{}:{}' | chpasswd", who.name, who.password))
         .map(drop)
 }
@@ -217,185 +191,4 @@ fn prepare_sudo(host: &Host) -> Outcome {
 fn prepare_tested(host: &Host) -> Outcome {
     host.ok("grep -v pam_rootok /usr/share/mfa/pam/su >/etc/pam.d/tested")
         .map(drop)
-}
-
-/// Alice with a token that counts, and a bystander.
-fn enrolled(host: &Host) -> Result<(Person, Token), Failure> {
-    host.person("bystander")?;
-    let alice = host.person("alice")?;
-    let codes = host.enroll_token("alice", 40)?;
-    Ok((
-        alice,
-        Token {
-            wrong: wrong_for(&codes)?,
-            codes: codes.into_iter(),
-        },
-    ))
-}
-
-/// A token's codes, each good once.
-struct Token {
-    codes: std::vec::IntoIter<String>,
-    wrong: String,
-}
-
-impl Token {
-    fn next(&mut self) -> Result<String, Failure> {
-        self.codes
-            .next()
-            .ok_or_else(|| Failure::new("no code is left"))
-    }
-}
-
-fn wrong_for(codes: &[String]) -> Result<String, Failure> {
-    (0..1_000_000)
-        .map(|guess| format!("{guess:06}"))
-        .find(|guess| !codes.contains(guess))
-        .ok_or_else(|| Failure::new("every code is right"))
-}
-
-/// Goes through all programs with alice and her token.
-fn each(host: &Host, mut body: impl FnMut(&Program, &Person, &mut Token) -> Outcome) -> Outcome {
-    let (alice, mut token) = enrolled(host)?;
-    for program in &PROGRAMS {
-        host.note(&format!("--- {}", program.name));
-        (program.prepare)(host)?;
-        body(program, &alice, &mut token)?;
-    }
-    Ok(())
-}
-
-fn right(host: &Host) -> Outcome {
-    each(host, |program, alice, token| {
-        program.must(host, alice, &token.next()?, true)
-    })
-}
-
-fn wrong(host: &Host) -> Outcome {
-    each(host, |program, alice, token| {
-        program.must(host, alice, &token.wrong, false)?;
-        host.ok("mfactl user unlock alice").map(drop)
-    })
-}
-
-fn replayed(host: &Host) -> Outcome {
-    each(host, |program, alice, token| {
-        let code = token.next()?;
-        program.must(host, alice, &code, true)?;
-        program.must(host, alice, &code, false)?;
-        host.ok("mfactl user unlock alice").map(drop)
-    })
-}
-
-fn backup(host: &Host) -> Outcome {
-    let mut codes = Vec::new().into_iter();
-    each(host, |program, alice, _| {
-        if codes.len() == 0 {
-            let offer = host.json("mfactl user enroll alice backup-codes --json")?;
-            let list = offer["codes"].as_array().cloned().unwrap_or_default();
-            codes = list.into_iter();
-        }
-        let code = codes.next().unwrap_or_default();
-        let code = code.as_str().unwrap_or_default();
-        program.must(host, alice, code, true)?;
-        program.must(host, alice, code, false)?;
-        host.ok("mfactl user unlock alice").map(drop)
-    })
-}
-
-fn throttled(host: &Host) -> Outcome {
-    each(host, |program, alice, token| {
-        for _ in 0..3 {
-            program.must(host, alice, &token.wrong, false)?;
-        }
-        let code = token.next()?;
-        program.must(host, alice, &code, false)?;
-        host.ok("mfactl user unlock alice")?;
-        // Not evaluated, and so not spent.
-        program.must(host, alice, &code, true)
-    })
-}
-
-fn stopped(host: &Host) -> Outcome {
-    let mut stopped = false;
-    each(host, |program, alice, _| {
-        if !stopped {
-            host.disable_daemon()?;
-            stopped = true;
-        }
-        let mut screen = (program.begin)(host, alice)?;
-        let admitted = program.verdict(host, alice, &mut screen)?;
-        ensure(!admitted, || format!("{}: let in", program.name))
-    })
-}
-
-fn cold(host: &Host) -> Outcome {
-    each(host, |program, alice, token| {
-        host.stop_daemon()?;
-        program.must(host, alice, &token.next()?, true)
-    })
-}
-
-fn idle(host: &Host) -> Outcome {
-    host.write(
-        "/etc/mfa/mfad.toml",
-        "0644",
-        "[daemon]\nidle-exit = \"5s\"\n",
-    )?;
-    each(host, |program, alice, token| {
-        host.ok(
-            "systemctl start mfad.service; for i in $(seq 300); do systemctl is-active --quiet mfad.service || break; sleep 0.1; done; \
-             ! systemctl is-active mfad.service && [ \"$(systemctl show -P Result mfad.service)\" = success ]",
-        )?;
-        program.must(host, alice, &token.next()?, true)
-    })
-}
-
-fn enrolling(host: &Host) -> Outcome {
-    host.person("bystander")?;
-    host.policy("[unenrolled]\naction = \"enroll\"\n")?;
-    for (number, program) in PROGRAMS.iter().enumerate() {
-        host.note(&format!("--- {}", program.name));
-        (program.prepare)(host)?;
-        let newcomer = host.person(&format!("newcomer{number}"))?;
-        let mut screen = (program.begin)(host, &newcomer)?;
-        screen.expect("type this secret into it: ", PROMPT)?;
-        let secret = screen.expect("\n", PROMPT)?;
-        screen.expect(CODE, PROMPT)?;
-        let secret: String = secret.split_whitespace().collect();
-        screen.line(&Totp::new(secret).code(0)?)?;
-        let admitted = program.verdict(host, &newcomer, &mut screen)?;
-        ensure(admitted, || format!("{}: not let in", program.name))?;
-        let known = host.user(&newcomer.name)?;
-        ensure(known["enrolled"] == true, || {
-            format!("{}: not enrolled: {known}", program.name)
-        })?;
-    }
-    Ok(())
-}
-
-fn expired(host: &Host) -> Outcome {
-    // The others have no terminal for it, or do not change passwords.
-    let changing = [
-        "ssh by key and code",
-        "ssh by password and code",
-        "sudo",
-        "su",
-        "login",
-    ];
-    each(host, |program, alice, token| {
-        if !changing.contains(&program.name) {
-            return Ok(());
-        }
-        host.ok("chage -d 0 alice")?;
-        let mut screen = (program.begin)(host, alice)?;
-        screen.expect(CODE, PROMPT)?;
-        screen.line(&token.next()?)?;
-        screen.expect("Current password: ", PROMPT)?;
-        screen.line(&alice.password)?;
-        screen.expect("New password: ", PROMPT)?;
-        renew(&mut screen)?;
-        screen.expect(program.admitted, PROMPT)?;
-        reset_password(host, alice)
-    })
 }

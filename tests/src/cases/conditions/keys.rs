@@ -123,13 +123,7 @@ fn password(host: &Host) -> Outcome {
 fn known_device(host: &Host) -> Outcome {
     host.use_stack("sshd-key")?;
     let (alice, totp) = host.enrolled("alice")?;
-    host.ok(
-        "ssh-keygen -q -t ed25519 -N '' -f /root/keys/other && cat /root/keys/other.pub >>~alice/.ssh/authorized_keys",
-    )?;
-    let other = Person {
-        key: "/root/keys/other".to_owned(),
-        ..alice.clone()
-    };
+    let other = host.another_key(&alice)?;
     opens(host, "{ device = \"known\" }")?;
     host.ssh_in(&alice, "", &[(CODE, &totp.code(0)?)])?;
     host.ssh_in(&alice, "", &[])?;

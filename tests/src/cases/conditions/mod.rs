@@ -197,14 +197,11 @@ fn country(host: &Host) -> Outcome {
 
 fn by_key(host: &Host) -> Outcome {
     let (alice, _) = by_key_alone(host)?;
-    host.ok(
-        "ssh-keygen -q -t ed25519 -N '' -f /root/keys/other && cat /root/keys/other.pub >>~alice/.ssh/authorized_keys",
-    )?;
-    let other = Person {
-        key: "/root/keys/other".to_owned(),
-        ..alice.clone()
-    };
-    let fingerprint = host.ok("ssh-keygen -l -f /root/keys/other.pub | cut -d ' ' -f 2")?;
+    let other = host.another_key(&alice)?;
+    let fingerprint = host.ok(&format!(
+        "ssh-keygen -l -f {}.pub | cut -d ' ' -f 2",
+        other.key
+    ))?;
     host.policy(&rule(
         &format!("{{ key = \"{}\" }}", fingerprint.trim()),
         "require = \"none\"",
@@ -243,13 +240,7 @@ fn remembered(host: &Host) -> Outcome {
     host.stop_daemon()?;
     host.ssh_in(&alice, "", &[])?;
     // Another key of the same person is another device.
-    host.ok(
-        "ssh-keygen -q -t ed25519 -N '' -f /root/keys/other && cat /root/keys/other.pub >>~alice/.ssh/authorized_keys",
-    )?;
-    let other = Person {
-        key: "/root/keys/other".to_owned(),
-        ..alice.clone()
-    };
+    let other = host.another_key(&alice)?;
     host.ssh_refused(&other, "", &[(CODE, "")])?;
     host.ok("mfactl user trust revoke alice --all --yes")?;
     ensure(devices(host)? == 0, || "still there".to_owned())?;

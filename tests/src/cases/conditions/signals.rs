@@ -134,7 +134,7 @@ impl<'a> Watch<'a> {
 fn new_device(host: &Host) -> Outcome {
     let watch = Watch::new(host, "new-device", "")?;
     watch.teach("", None)?;
-    let other = another_key(host, &watch.alice)?;
+    let other = host.another_key(&watch.alice)?;
     watch.shows(false, &watch.alice, "")?;
     watch.shows(true, &other, "")
 }
@@ -285,23 +285,12 @@ fn level(host: &Host) -> Outcome {
     let weights = "weights = { new-device = 20, new-network = 30 }";
     let watch = Watch::of(host, "{ risk = \">= medium\" }".to_owned(), weights)?;
     watch.teach("-b 127.0.0.1", None)?;
-    let other = another_key(host, &watch.alice)?;
+    let other = host.another_key(&watch.alice)?;
     // 0, 30 and 20; medium begins at 40.
     watch.shows(false, &watch.alice, "-b 127.0.0.1")?;
     watch.shows(true, &other, "-b 127.0.1.1")?;
     watch.shows(false, &watch.alice, "-b 127.0.2.1")?;
     watch.shows(false, &other, "-b 127.0.0.1")
-}
-
-/// Alice with a second key.
-fn another_key(host: &Host, alice: &Person) -> Result<Person, Failure> {
-    host.ok(
-        "ssh-keygen -q -t ed25519 -N '' -f /root/keys/other && cat /root/keys/other.pub >>~alice/.ssh/authorized_keys",
-    )?;
-    Ok(Person {
-        key: "/root/keys/other".to_owned(),
-        ..alice.clone()
-    })
 }
 
 fn device_ends(host: &Host) -> Outcome {
