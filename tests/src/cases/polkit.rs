@@ -1,7 +1,5 @@
 //! polkit: its own PAM service behind pkexec, and its consent to what `mfactl` does for an administrator who is not root.
 
-use std::{thread, time::Duration};
-
 use super::{Case, WITH_SYSTEMD, profile};
 use crate::{
     Failure, Outcome,
@@ -53,31 +51,32 @@ fn administrator(host: &Host) -> Result<(Person, Totp), Failure> {
     Ok((alice, totp))
 }
 
-/// What is typed before pkttyagent has hidden the input is thrown away, and it shows the prompt first.
-const FLUSH: Duration = Duration::from_millis(500);
-
-fn type_at(screen: &mut Pty, prompt: &str, text: &str) -> Outcome {
+/// Types at a prompt of the agent's: it hides every answer, throws away what was typed before that, and shows the prompt first.
+pub(super) fn type_hidden(host: &Host, screen: &mut Pty, prompt: &str, text: &str) -> Outcome {
     screen.expect(prompt, PROMPT)?;
-    thread::sleep(FLUSH);
+    host.ok(
+        "for i in $(seq 600); do tty=$(ps -o tty= -p \"$(pgrep -nx pkttyagent)\"); \
+         stty --file \"/dev/$tty\" --all | grep -qw -e -echo && exit; sleep 0.05; done; exit 1",
+    )?;
     screen.line(text)
 }
 
-fn answer(screen: &mut Pty, password: &str, code: &str) -> Outcome {
-    type_at(screen, "Password: ", password)?;
-    type_at(screen, CODE, code)
+fn answer(host: &Host, screen: &mut Pty, password: &str, code: &str) -> Outcome {
+    type_hidden(host, screen, "Password: ", password)?;
+    type_hidden(host, screen, CODE, code)
 }
 
 fn pkexec(host: &Host) -> Outcome {
     let (alice, totp) = administrator(host)?;
     let mut screen = host.terminal_as("alice", &attended(PKEXEC))?;
-    answer(&mut screen, &alice.password, &totp.code(0)?)?;
+    answer(host, &mut screen, &alice.password, &totp.code(0)?)?;
     screen.expect("uid-0", PROMPT).map(drop)
 }
 
 fn pkexec_wrong(host: &Host) -> Outcome {
     let (alice, totp) = administrator(host)?;
     let mut screen = host.terminal_as("alice", &attended(PKEXEC))?;
-    answer(&mut screen, &alice.password, &totp.wrong_code()?)?;
+    answer(host, &mut screen, &alice.password, &totp.wrong_code()?)?;
     let shown = screen.expect("Not authorized", PROMPT)?;
     ensure(!shown.contains("uid-0"), || shown.clone())
 }
@@ -86,7 +85,7 @@ fn administers(host: &Host) -> Outcome {
     let (alice, totp) = administrator(host)?;
     host.person("bob")?;
     let mut screen = host.terminal_as("alice", "mfactl user enroll bob totp --json")?;
-    answer(&mut screen, &alice.password, &totp.code(0)?)?;
+    answer(host, &mut screen, &alice.password, &totp.code(0)?)?;
     let (status, shown) = screen.end(PROMPT)?;
     ensure(status.success() && shown.contains("otpauth://"), || {
         format!("{status}: {shown}")
@@ -105,10 +104,10 @@ fn administers_not(host: &Host) -> Outcome {
     host.person("bob")?;
     let line = "mfactl user enroll bob totp --json";
     let mut screen = host.terminal_as("alice", line)?;
-    type_at(&mut screen, "Password: ", "a wrong password")?;
+    type_hidden(host, &mut screen, "Password: ", "a wrong password")?;
     refused(screen)?;
     let mut screen = host.terminal_as("alice", line)?;
-    answer(&mut screen, &alice.password, &totp.wrong_code()?)?;
+    answer(host, &mut screen, &alice.password, &totp.wrong_code()?)?;
     refused(screen)?;
     let output = host.sh_as("alice", &format!("timeout 20 {line} </dev/null"))?;
     ensure(

@@ -1,9 +1,10 @@
 //! The shipped rules for step-up, at the real sudo, chsh, passwd and pkexec: content with what this session has proven, and
 //! with nothing else.
 
-use std::{thread, time::Duration};
-
-use super::{Case, WITH_SYSTEMD, polkit::attended};
+use super::{
+    Case, WITH_SYSTEMD,
+    polkit::{attended, type_hidden},
+};
 use crate::{
     Failure, Outcome,
     failure::ensure,
@@ -51,9 +52,6 @@ const PKEXEC: &str = "pkexec test -w /etc/shadow";
 /// An authorization by itself, for this shell.
 const PKCHECK: &str =
     "pkcheck --action-id org.freedesktop.policykit.exec --process $$ --allow-user-interaction";
-/// What is typed before pkttyagent has hidden the input is thrown away, and it shows the prompt first.
-const FLUSH: Duration = Duration::from_millis(500);
-
 fn put_into_place(host: &Host) -> Result<(Person, Totp), Failure> {
     for stack in [
         "sshd-key",
@@ -88,7 +86,6 @@ fn session(host: &Host, alice: &Person, code: Option<&str>) -> Result<Pty, Failu
 
 fn type_at(screen: &mut Pty, prompt: &str, text: &str) -> Outcome {
     screen.expect(prompt, PROMPT)?;
-    thread::sleep(FLUSH);
     screen.line(text)
 }
 
@@ -102,7 +99,7 @@ fn within(host: &Host) -> Outcome {
     type_at(&mut screen, "Password: ", &alice.password)?;
     screen.expect("chsh-0", PROMPT)?;
     screen.line(&format!("{}; echo pkexec-$?", attended(PKEXEC)))?;
-    type_at(&mut screen, "Password: ", &alice.password)?;
+    type_hidden(host, &mut screen, "Password: ", &alice.password)?;
     screen.expect("pkexec-0", PROMPT)?;
     screen.line("passwd; echo passwd-$?")?;
     type_at(&mut screen, "Current password: ", &alice.password)?;
@@ -141,7 +138,6 @@ fn without(host: &Host) -> Outcome {
     host.sshd_settings("UsePAM yes\nPasswordAuthentication no\nAuthenticationMethods publickey")?;
     for (line, password) in [
         ("chsh -s /bin/sh; echo chsh-$?", "Password: "),
-        (attended(PKEXEC).as_str(), "Password: "),
         ("passwd; echo passwd-$?", "Current password: "),
     ] {
         let mut screen = session(host, &alice, None)?;
@@ -149,6 +145,10 @@ fn without(host: &Host) -> Outcome {
         type_at(&mut screen, password, &alice.password)?;
         screen.expect(CODE, PROMPT)?;
     }
+    let mut screen = session(host, &alice, None)?;
+    screen.line(&attended(PKEXEC))?;
+    type_hidden(host, &mut screen, "Password: ", &alice.password)?;
+    screen.expect(CODE, PROMPT)?;
     // What one service has proven does for the next.
     let mut screen = session(host, &alice, None)?;
     screen.line("sudo id -un; echo sudo-$?")?;
@@ -180,7 +180,7 @@ fn pkcheck(host: &Host) -> Outcome {
     let (alice, totp) = put_into_place(host)?;
     let mut screen = session(host, &alice, Some(&totp.code(-1)?))?;
     screen.line(&pkcheck)?;
-    type_at(&mut screen, "Password: ", &alice.password)?;
+    type_hidden(host, &mut screen, "Password: ", &alice.password)?;
     screen.expect("pkcheck-0", PROMPT)?;
     // In no session, nothing has been proven in it.
     for (code, ending) in [
@@ -188,8 +188,8 @@ fn pkcheck(host: &Host) -> Outcome {
         (totp.code(0)?, "pkcheck-0"),
     ] {
         let mut screen = host.terminal_as("alice", &pkcheck)?;
-        type_at(&mut screen, "Password: ", &alice.password)?;
-        type_at(&mut screen, CODE, &code)?;
+        type_hidden(host, &mut screen, "Password: ", &alice.password)?;
+        type_hidden(host, &mut screen, CODE, &code)?;
         screen.expect(ending, PROMPT)?;
     }
     Ok(())
