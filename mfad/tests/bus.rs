@@ -71,14 +71,14 @@ impl Rig {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
+        let told = bus.stdout.take().unwrap();
+        let bus = Process(bus);
         let mut address = String::new();
-        BufReader::new(bus.stdout.take().unwrap())
-            .read_line(&mut address)
-            .unwrap();
+        BufReader::new(told).read_line(&mut address).unwrap();
         assert!(!address.is_empty(), "the bus did not start");
         Self {
             daemon: daemon(directory.path(), &socket),
-            _bus: Process(bus),
+            _bus: bus,
             socket,
             _directory: directory,
         }
@@ -138,7 +138,12 @@ fn daemon(directory: &Path, bus: &Path) -> Process {
         fs::set_permissions(open, fs::Permissions::from_mode(0o755)).unwrap();
     }
     let program = directory.join("mfad");
-    fs::copy(env!("CARGO_BIN_EXE_mfad"), &program).unwrap();
+    // Not by us: what another test's thread forks meanwhile would hold the new file open for writing, and so unfit to be run.
+    let copied = Command::new("cp")
+        .arg(env!("CARGO_BIN_EXE_mfad"))
+        .arg(&program)
+        .status();
+    assert!(copied.unwrap().success());
     let mut mfad = Command::new(program);
     if nix::unistd::geteuid().is_root() {
         chown(&run, Some(DAEMON), Some(DAEMON)).unwrap();
