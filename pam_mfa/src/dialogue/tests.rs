@@ -343,8 +343,8 @@ fn wants_agent() -> Step {
     }
 }
 
-#[test]
-fn a_connection_to_the_agent_goes_along_once() {
+/// A login with a connection to the agent, and how long it took.
+fn with_an_agent() -> Duration {
     let waiting = Step {
         wants_fd: None,
         ..wants_agent()
@@ -358,7 +358,19 @@ fn a_connection_to_the_agent_goes_along_once() {
     assert_eq!(run_with(&mut script, &person).outcome, Outcome::Granted);
     assert_eq!(script.sent, [vec![Vec::new()], vec![], vec![]]);
     assert_eq!(script.connections, [false, true, false]);
-    assert!(begun.elapsed() < PAUSE.0, "the daemon holds back, not we");
+    begun.elapsed()
+}
+
+#[test]
+fn a_connection_to_the_agent_goes_along_once() {
+    with_an_agent();
+}
+
+#[test]
+fn no_pause_is_made_where_the_daemon_holds_back() {
+    // A busy machine may be slow at any one of them; a pause would be in each.
+    let quickest = (0..20).map(|_| with_an_agent()).min().unwrap();
+    assert!(quickest < PAUSE.0, "{quickest:?}");
 }
 
 #[test]

@@ -207,7 +207,7 @@ fn nobody_touches_it_and_it_stops_blinking() {
     assert_eq!(failure(&answer), Some(Failure::Timeout));
     assert_eq!(answer.progress, [Progress::Touch]);
     assert!(
-        answer.took < Duration::from_millis(2_500),
+        answer.took < Duration::from_secs(5),
         "{:?}",
         answer.took
     );
@@ -226,7 +226,7 @@ fn who_gives_up_leaves_no_key_blinking() {
     key.wait(true);
     let (status, took) = asking.hang_up();
     assert!(
-        status.success() && took < Duration::from_secs(1),
+        status.success() && took < Duration::from_secs(5),
         "{status} after {took:?}"
     );
     key.wait(false);

@@ -36,7 +36,7 @@ fn a_lie_is_never_accepted_and_ends_in_time() {
         key.order(&format!("fault={fault}"));
         let challenge = Challenge::new(&[&made], SHORT);
         let answer = ask(&desk, &challenge.request);
-        let limit = Duration::from_millis(u64::from(SHORT.timeout_ms) + 1_000);
+        let limit = Duration::from_millis(u64::from(SHORT.timeout_ms) + 3_000);
         assert!(answer.took < limit, "{fault}: {answer:?}");
         assert!(answer.status.success(), "{fault}: {answer:?}");
         let judged = challenge.judge(&answer);
@@ -164,7 +164,7 @@ fn nonsense_from_the_daemon_ends_the_helper() {
     }
     let asking = Asking::start(helper(), &desk);
     let (status, took) = asking.hang_up();
-    assert!(!status.success() && took < Duration::from_secs(1));
+    assert!(!status.success() && took < Duration::from_secs(5));
 }
 
 #[test]
