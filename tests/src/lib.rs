@@ -10,6 +10,7 @@ pub mod failure;
 pub mod host;
 pub mod interface;
 pub mod mmdb;
+pub mod network;
 pub mod pty;
 pub mod runner;
 pub mod ssh;

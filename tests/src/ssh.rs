@@ -49,7 +49,19 @@ impl Host {
         extra: &str,
         dialogue: &[(&str, &str)],
     ) -> Result<bool, Failure> {
-        let mut screen = self.ssh(person, extra, PROOF)?;
+        self.ssh_login_within("", person, extra, dialogue)
+    }
+
+    /// The same by a client that `within`, the begin of a command line, runs somewhere else.
+    pub fn ssh_login_within(
+        &self,
+        within: &str,
+        person: &Person,
+        extra: &str,
+        dialogue: &[(&str, &str)],
+    ) -> Result<bool, Failure> {
+        let line = format!("{within} {}", command_line(person, extra, PROOF));
+        let mut screen = self.terminal(&["bash", "-c", &line])?;
         for (prompt, answer) in dialogue {
             screen.expect(prompt, PROMPT)?;
             screen.line(answer)?;

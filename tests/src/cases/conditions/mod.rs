@@ -2,6 +2,7 @@
 
 mod demand;
 mod keys;
+mod networks;
 mod seat;
 mod shadow;
 mod signals;
@@ -18,10 +19,11 @@ use crate::{
 };
 
 /// The tables.
-pub const CASES: [&[Case]; 7] = [
+pub const CASES: [&[Case]; 8] = [
     OF_ALL,
     demand::CASES,
     keys::CASES,
+    networks::CASES,
     seat::CASES,
     shadow::CASES,
     signals::CASES,
