@@ -13,6 +13,7 @@ mod undo;
 use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
+use std::thread;
 
 use nix::unistd::geteuid;
 use serde_json::json;
@@ -257,8 +258,24 @@ pub(super) fn rollback(console: &mut Console<'_>, wanted: &RollbackArgs) -> Resu
     must_be_root(console)?;
     let tree = Tree::new(&console.root);
     let journal = Journal::below(&console.root);
+    loop {
+        let done = take_back(console, wanted, &tree, &journal);
+        // Nobody starts the process that waits a second time, and what failed (a full disk) may be over in a moment.
+        if done.is_ok() || !wanted.when_due || !undo::is_left(&tree, &journal) {
+            return done;
+        }
+        thread::sleep(undo::INTERVAL);
+    }
+}
+
+fn take_back(
+    console: &mut Console<'_>,
+    wanted: &RollbackArgs,
+    tree: &Tree,
+    journal: &Journal,
+) -> Result<(), Failure> {
     if wanted.when_due {
-        undo::wait(&journal)?;
+        undo::wait(journal)?;
     }
     let _lock = journal.lock(journal::PATIENCE)?;
     if wanted.when_due || wanted.overdue {
@@ -267,14 +284,17 @@ pub(super) fn rollback(console: &mut Console<'_>, wanted: &RollbackArgs) -> Resu
             Some(record) if undo::is_due(&record, undo::wall(), &undo::here()) => {}
             Some(_) => return Ok(()),
             None => {
-                timer::disarm(&tree);
+                timer::disarm(tree);
                 return Ok(());
             }
         }
     }
-    let restored = undo::rollback(&tree, &journal, wanted.force);
-    // Also if something was left: the clock would say so every few seconds, for ever.
-    timer::disarm(&tree);
+    let restored = undo::rollback(tree, journal, wanted.force);
+    // Also where somebody's edits were left: the clock would say so every few seconds, for ever. Not where a stack could
+    // not be put back: the clock tries again.
+    if !undo::is_left(tree, journal) {
+        timer::disarm(tree);
+    }
     let restored = restored?;
     let text = if restored.is_empty() {
         "Nothing to take back.\n".to_owned()

@@ -146,6 +146,25 @@ fn a_rollback_that_is_ended_halfway_is_finished_by_the_next() {
 }
 
 #[test]
+fn a_stack_that_cannot_be_put_back_keeps_no_other_and_the_clock_goes_on() {
+    let root = machine();
+    assert!(apply_until(&root, usize::MAX));
+    let (tree, journal) = (Tree::new(root.path()), Journal::below(root.path()));
+    // Where the new file is to be written there is no room for one.
+    let taken = root.path().join("etc/pam.d/.login.mfa-new");
+    fs::create_dir(&taken).unwrap();
+    assert!(undo::rollback(&tree, &journal, false).is_err());
+    assert!(is_new(&root, "login"));
+    assert_eq!(stack(&root, "sudo"), old("sudo"));
+    assert_eq!(stack(&root, "sudo-i"), old("sudo-i"));
+    assert!(undo::is_left(&tree, &journal));
+    fs::remove_dir(&taken).unwrap();
+    assert_eq!(undo::rollback(&tree, &journal, false).unwrap(), ["login"]);
+    all_old(&root);
+    assert!(!undo::is_left(&tree, &journal));
+}
+
+#[test]
 fn what_was_edited_meanwhile_is_overwritten_by_force_only() {
     let root = machine();
     assert!(apply_until(&root, usize::MAX));
@@ -162,6 +181,7 @@ fn what_was_edited_meanwhile_is_overwritten_by_force_only() {
         journal.pending().unwrap().is_some(),
         "it can still be taken back"
     );
+    assert!(!undo::is_left(&tree, &journal), "but not by the clock");
     undo::rollback(&tree, &journal, true).unwrap();
     all_old(&root);
 }

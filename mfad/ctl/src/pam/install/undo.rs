@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::pam::tree::Tree;
 
 /// How often a waiting process looks.
-const INTERVAL: Duration = Duration::from_secs(1);
+pub(super) const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Whether the time for confirming is over. In the run of the machine in which it was applied, the time since then counts,
 /// whatever the clock says; after a restart the clock, or as much time in the new run.
@@ -84,8 +84,23 @@ enum Remedy {
     Edited,
 }
 
+/// Whether something that waits for its confirmation could still go back by itself: the clock must go on. What somebody
+/// has edited does not go back without them.
+pub(super) fn is_left(tree: &Tree, journal: &Journal) -> bool {
+    match journal.pending() {
+        Ok(None) => false,
+        Ok(Some(record)) => record.items.iter().any(|item| {
+            !matches!(
+                remedy(tree, journal, &record, item),
+                Ok(Remedy::Nothing | Remedy::Edited)
+            )
+        }),
+        Err(_) => true,
+    }
+}
+
 /// Takes back what is pending, or else what was confirmed last; tells which services were changed. Done again, it does
-/// nothing.
+/// nothing. A stack that cannot be put back keeps no other from it.
 pub(super) fn rollback(
     tree: &Tree,
     journal: &Journal,
@@ -100,15 +115,23 @@ pub(super) fn rollback(
     };
     let mut edited = Vec::new();
     let mut restored = Vec::new();
+    let mut failed = None;
     for item in &record.items {
-        match remedy(tree, journal, &record, item)? {
-            Remedy::Nothing => {}
-            Remedy::Edited if !force => edited.push(item.service.clone()),
-            Remedy::Edited | Remedy::Restore => {
-                restore(tree, journal, &record, item)?;
-                restored.push(item.service.clone());
+        let done = match remedy(tree, journal, &record, item) {
+            Ok(Remedy::Nothing) => Ok(()),
+            Ok(Remedy::Edited) if !force => {
+                edited.push(item.service.clone());
+                Ok(())
             }
-        }
+            Ok(Remedy::Edited | Remedy::Restore) => {
+                restore(tree, journal, &record, item).map(|()| restored.push(item.service.clone()))
+            }
+            Err(failure) => Err(failure),
+        };
+        failed = failed.or(done.err());
+    }
+    if let Some(failure) = failed {
+        return Err(failure);
     }
     if !edited.is_empty() {
         return Err(refused(format!(
