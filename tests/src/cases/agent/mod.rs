@@ -13,9 +13,10 @@ use crate::{
 
 mod keys;
 mod overhead;
+mod preferred;
 
 /// The tables.
-pub const CASES: [&[Case]; 3] = [OF_AN_AGENT, keys::CASES, overhead::CASES];
+pub const CASES: [&[Case]; 4] = [OF_AN_AGENT, keys::CASES, overhead::CASES, preferred::CASES];
 
 const OF_AN_AGENT: &[Case] = &[
     Case::new(
