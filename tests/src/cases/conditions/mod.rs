@@ -3,9 +3,11 @@
 mod demand;
 mod keys;
 mod networks;
+mod presets;
 mod seat;
 mod shadow;
 mod signals;
+mod silent;
 mod times;
 
 use super::Case;
@@ -19,14 +21,16 @@ use crate::{
 };
 
 /// The tables.
-pub const CASES: [&[Case]; 8] = [
+pub const CASES: [&[Case]; 10] = [
     OF_ALL,
     demand::CASES,
     keys::CASES,
     networks::CASES,
+    presets::CASES,
     seat::CASES,
     shadow::CASES,
     signals::CASES,
+    silent::CASES,
     times::CASES,
 ];
 
