@@ -10,8 +10,8 @@ use std::{
 
 use ctap_hid_fido2::fidokey::GetAssertionArgsBuilder;
 use mfad_protocol::fido::{
-    Assert, Assertion, Bytes, CLIENT_DATA, CREDENTIAL_ID, CREDENTIALS, Failure, Outcome, Progress,
-    RP_ID, Wanted,
+    Assert, Assertion, Bytes, CLIENT_DATA, CREDENTIAL_ID, CREDENTIALS, Declined, Failure, Outcome,
+    Progress, RP_ID, Wanted,
 };
 
 use crate::{
@@ -40,10 +40,13 @@ pub(crate) fn assert(watch: &Watch, request: &Assert) -> Outcome {
             continue;
         };
         let path = found.path.clone();
+        let wanted = place(found.wanted);
         match sign(watch, found, request) {
             Ok(assertion) => return Outcome::Asserted(assertion),
             Err(Trouble::Failed(Failure::Busy)) => watch.obstacle(Progress::Busy),
-            Err(Trouble::Failed(failure)) => return Outcome::Failed(failure),
+            Err(Trouble::Failed(failure)) => {
+                return Outcome::Declined(Declined { wanted, failure });
+            }
             Err(Trouble::Gone) => {}
         }
         search.forget(&path);
@@ -51,8 +54,19 @@ pub(crate) fn assert(watch: &Watch, request: &Assert) -> Outcome {
     Outcome::Failed(watch.verdict())
 }
 
+/// A place among the wanted credentials, as it is told.
+fn place(wanted: usize) -> u32 {
+    u32::try_from(wanted).unwrap_or(u32::MAX)
+}
+
 fn sensible(request: &Assert) -> bool {
-    (1..=CREDENTIALS).contains(&request.wanted.len())
+    // A PIN belongs to one key: another would take it for a wrong one, and has but few tries.
+    let most = if request.pin.is_some() {
+        1
+    } else {
+        CREDENTIALS
+    };
+    (1..=most).contains(&request.wanted.len())
         && request.wanted.iter().all(|wanted| {
             wanted.rp_id.len() <= RP_ID
                 && (1..=CREDENTIAL_ID).contains(&wanted.credential.0.len())
@@ -224,7 +238,7 @@ fn sign(watch: &Watch, found: Found, request: &Assert) -> Result<Assertion, Trou
         .next()
         .ok_or(Trouble::Failed(Failure::Broken))?;
     Ok(Assertion {
-        wanted: u32::try_from(found.wanted).unwrap_or(u32::MAX),
+        wanted: place(found.wanted),
         auth_data: Bytes(first.auth_data),
         signature: Bytes(first.signature),
     })

@@ -112,7 +112,7 @@ pub struct Assert {
     pub wanted: Vec<Wanted>,
     /// Whether any key must verify the person, by its own sensor or by a PIN.
     pub verify: bool,
-    /// The PIN, if it has been asked for.
+    /// The PIN, if it has been asked for: with one wanted credential, the one of the key whose PIN it is.
     pub pin: Option<Pin>,
     /// How long to wait, in milliseconds.
     pub timeout_ms: u32,
@@ -192,8 +192,21 @@ pub enum Outcome {
     Asserted(Assertion),
     /// A key has made a credential.
     Made(Attestation),
-    /// Neither.
+    /// A key that holds a wanted credential was asked, and gave no signature.
+    Declined(Declined),
+    /// None of these, and of no key in particular.
     Failed(Failure),
+}
+
+/// What came of asking the key that holds a wanted credential.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Declined {
+    /// Which of the wanted credentials, by its place. A PIN that is asked for now is that key's, and goes with a request for
+    /// this credential alone: another key would count it as a wrong one.
+    pub wanted: u32,
+    /// Why there is no signature.
+    pub failure: Failure,
 }
 
 /// A key that is plugged in.

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use mfad_protocol::fido::{
-    Assert, Assertion, Bytes, Failure, Outcome, Pin, Progress, Request, Wanted,
+    Assert, Assertion, Bytes, Declined, Failure, Outcome, Pin, Progress, Request, Wanted,
 };
 use tokio::sync::mpsc;
 
@@ -27,7 +27,7 @@ pub(super) struct Question {
     pub user_verified: bool,
     /// The helper that has started for it, if one has.
     pub warm: Warm,
-    /// What was typed as the key's PIN.
+    /// What was typed as the PIN of the one key that is asked.
     pub pin: Option<Pin>,
     /// How long a key is waited for.
     pub until: Instant,
@@ -43,7 +43,8 @@ pub(super) async fn ask(helper: Helper, question: Question, news: mpsc::Sender<P
         .await;
     match outcome {
         Ok(Outcome::Asserted(assertion)) => weigh(&question, &client_data, &assertion),
-        Ok(Outcome::Failed(failure)) => failed(&question, failure),
+        Ok(Outcome::Declined(declined)) => failed_at(&question, declined),
+        Ok(Outcome::Failed(failure)) => failed(&question.keys, failure),
         Ok(Outcome::Made(_) | Outcome::Keys(_)) => Asked::nothing(
             "The security key cannot be asked.",
             "the helper answers another question",
@@ -78,13 +79,11 @@ fn challenge(question: &Question) -> Option<(Vec<ClientData>, Request)> {
     Some((client_data, request))
 }
 
-impl Question {
-    /// How the key is called in a sentence.
-    fn named(&self) -> String {
-        match self.keys.as_slice() {
-            [one] => format!("security key \"{}\"", one.name),
-            _ => "security key".to_owned(),
-        }
+/// How the key that was asked is called in a sentence.
+fn named(keys: &[PluggedKey]) -> String {
+    match keys {
+        [one] => format!("security key \"{}\"", one.name),
+        _ => "security key".to_owned(),
     }
 }
 
@@ -120,15 +119,35 @@ fn weigh(question: &Question, client_data: &[ClientData], assertion: &Assertion)
     }
 }
 
-fn failed(question: &Question, failure: Failure) -> Asked {
-    let named = question.named();
+/// What one of the keys said.
+fn failed_at(question: &Question, declined: Declined) -> Asked {
+    let place = usize::try_from(declined.wanted).unwrap_or(usize::MAX);
+    match question.keys.get(place) {
+        Some(key) => failed(std::slice::from_ref(key), declined.failure),
+        None => Asked::nothing(
+            "The security key cannot be asked.",
+            "the helper names a key that nobody asked for",
+        ),
+    }
+}
+
+/// Why there is no signature of these keys. A PIN is asked for where there is one of them: another key would count it as wrong.
+fn failed(keys: &[PluggedKey], failure: Failure) -> Asked {
+    let named = named(keys);
     let tries = |tries: Option<u8>| match tries {
         Some(1) => "; 1 try left".to_owned(),
         Some(tries) => format!("; {tries} tries left"),
         None => String::new(),
     };
-    let pin = |told: String| Asked::Pin {
-        prompt: format!("{told}PIN of your {named}: "),
+    let pin = |told: String| match keys {
+        [key] => Asked::Pin {
+            prompt: format!("{told}PIN of your {named}: "),
+            key: key.credential,
+        },
+        _ => Asked::nothing(
+            "The security key cannot be asked.",
+            "the helper does not say whose PIN it wants",
+        ),
     };
     let (told, why) = match failure {
         Failure::PinNeeded { tries: Some(left) } if left <= 3 => {

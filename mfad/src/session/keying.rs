@@ -23,6 +23,7 @@ use crate::{
     audit::Admitted,
     engine::Engine,
     factor::{Evidence, ssh_key::SignatureGuess},
+    store::CredentialId,
     throttle::Class,
 };
 
@@ -52,8 +53,8 @@ enum Work {
     Connection,
     /// Somebody is being asked.
     Asking(Asking),
-    /// The person has yet to type the key's PIN.
-    Pin,
+    /// The person has yet to type the PIN of this key.
+    Pin(CredentialId),
 }
 
 /// A task that ends with whoever waits for it.
@@ -130,6 +131,8 @@ pub(super) enum Asked {
     Pin {
         /// What the person is asked.
         prompt: String,
+        /// Whose PIN it is: no other key may be given it.
+        key: CredentialId,
     },
     /// It did not.
     Nothing {
@@ -191,16 +194,21 @@ impl Engine {
         }
     }
 
-    /// Has the keys of this machine asked.
+    /// Has the keys of this machine asked; with a PIN, the one whose it is.
     fn ask_plugged(
         &self,
         running: &Running,
         dialogue: &Dialogue,
-        pin: Option<Pin>,
+        pin: Option<(CredentialId, Pin)>,
         heard_at: Instant,
     ) -> Asking {
+        let mut keys = running.keys.for_helper(&dialogue.allowed);
+        let pin = pin.map(|(of, pin)| {
+            keys.retain(|key| key.credential == of);
+            pin
+        });
         let question = asking_fido2::Question {
-            keys: running.keys.for_helper(&dialogue.allowed),
+            keys,
             user_verified: dialogue.allowed.wants_user_verified(),
             warm: running.keys.warm.clone(),
             pin,
@@ -224,13 +232,13 @@ impl Engine {
         let Stage::Key(keying) = &mut running.stage else {
             return Step::of(State::Denied);
         };
-        if matches!(keying.work, Work::Pin) {
+        if let Work::Pin(key) = keying.work {
             let dialogue = keying.dialogue.clone();
             let Some(pin) = typed_pin(answers) else {
                 running.stage = Stage::Code(dialogue.clone());
                 return super::answering::ask(running.prompt(&dialogue));
             };
-            let asking = self.ask_plugged(running, &dialogue, Some(pin), heard_at);
+            let asking = self.ask_plugged(running, &dialogue, Some((key, pin)), heard_at);
             let work = Work::Asking(asking);
             running.stage = Stage::Key(Box::new(Keying { dialogue, work }));
             return wait(None);
@@ -298,9 +306,9 @@ impl Engine {
                 running.stage = Stage::Code(dialogue);
                 return self.proceed(caller, running, judged, now, heard_at).await;
             }
-            Asked::Pin { prompt } if running.asks_left > 0 => {
+            Asked::Pin { prompt, key } if running.asks_left > 0 => {
                 running.asks_left -= 1;
-                let work = Work::Pin;
+                let work = Work::Pin(key);
                 running.stage = Stage::Key(Box::new(Keying { dialogue, work }));
                 return ask_for_pin(prompt);
             }

@@ -15,7 +15,8 @@ use std::{
 
 use base64ct::Encoding as _;
 use mfad_protocol::fido::{
-    Assert, Assertion, Attestation, Bytes, Event, Failure, Make, Outcome, Progress, Request,
+    Assert, Assertion, Attestation, Bytes, Declined, Event, Failure, Make, Outcome, Progress,
+    Request,
 };
 use ring::{
     rand::SystemRandom,
@@ -40,6 +41,8 @@ pub(crate) enum Act {
     SignOther,
     /// It does not.
     Fail(Failure),
+    /// The key that holds the credential of this place gives no signature.
+    Decline(u32, Failure),
     /// The helper dies.
     Die,
     /// Nothing happens for that long.
@@ -164,6 +167,9 @@ fn serve(
                 Event::Done(sign(&other, key, PRESENT, 1))
             }
             Act::Fail(failure) => Event::Done(Outcome::Failed(failure)),
+            Act::Decline(wanted, failure) => {
+                Event::Done(Outcome::Declined(Declined { wanted, failure }))
+            }
             Act::Die => return Ok(()),
             Act::Wait(time) => {
                 thread::sleep(time);

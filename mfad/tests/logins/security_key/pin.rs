@@ -63,3 +63,37 @@ async fn no_pin_is_a_way_back_and_guessing_it_has_an_end() {
     }
     assert!(desk.asked() - before <= 8, "{}", desk.asked());
 }
+
+#[tokio::test]
+async fn of_two_keys_the_one_that_wants_its_pin_is_named_and_it_alone_is_given_it() {
+    let (bench, desk) = bench_with(ANY, "+presence+pin").await;
+    // Another key, by the first letter of its credential's id.
+    let other = desk.record("+presence+pin").replacen('H', "I", 1);
+    import(&bench, "red", other).await;
+    let mut dialogue = Dialogue::begin(&bench, at_console()).await;
+    desk.then(&[Act::Decline(1, Failure::PinNeeded { tries: Some(8) })]);
+    desk.then(&[Act::Decline(0, Failure::PinWrong { tries: Some(7) })]);
+    desk.then(&[Act::Fail(Failure::PinNeeded { tries: Some(8) })]);
+    dialogue.answer("").await;
+    let Request::Assert(both) = desk.last() else {
+        panic!("another question");
+    };
+    assert_eq!(both.wanted.len(), 2);
+    assert_eq!(text(&dialogue.step), "PIN of your security key \"red\": ");
+    dialogue.answer("314159").await;
+    let Request::Assert(asked) = desk.last() else {
+        panic!("another question");
+    };
+    let given: Vec<_> = asked.wanted.iter().map(|one| &one.credential).collect();
+    assert_eq!(given, [&both.wanted[1].credential]);
+    assert!(text(&dialogue.step).ends_with("tries left. PIN of your security key \"red\": "));
+    // No PIN leads back, and a helper that does not say whose it wants gets none.
+    dialogue.answer("").await;
+    let before = desk.asked();
+    dialogue.answer("").await;
+    assert_eq!(desk.asked(), before + 1);
+    assert!(text(&dialogue.step).starts_with("The security key cannot be asked. "));
+    desk.then(&[Act::Decline(2, Failure::PinNeeded { tries: Some(8) })]);
+    dialogue.answer("").await;
+    assert!(text(&dialogue.step).starts_with("The security key cannot be asked. "));
+}

@@ -6,7 +6,7 @@ use fido_shim::{Answer, Asking, Desk};
 use mfad::factor::fido2::{
     self, ClientData, Expected, Proven, Refusal, Registered, Statement, Unattested, Wanted,
 };
-use mfad_protocol::fido::{self, Assert, Bytes, Failure, Make, Outcome, Pin, Request};
+use mfad_protocol::fido::{self, Assert, Bytes, Declined, Failure, Make, Outcome, Pin, Request};
 use zeroize::Zeroizing;
 
 pub(crate) const RP_ID: &str = "mfa.example";
@@ -39,7 +39,9 @@ pub(crate) fn ask(desk: &Desk, request: &Request) -> Answer {
 
 pub(crate) fn failure(answer: &Answer) -> Option<Failure> {
     match answer.outcome {
-        Some(Outcome::Failed(failure)) => Some(failure),
+        Some(Outcome::Failed(failure) | Outcome::Declined(Declined { failure, .. })) => {
+            Some(failure)
+        }
         _ => None,
     }
 }

@@ -111,7 +111,8 @@ fn by_pin(host: &Host) -> Outcome {
         seat.told("EdDSA, with PIN or finger, kept on the key")?;
         seat.ask(SUDO)?;
         seat.screen.line("")?;
-        seat.screen.expect("PIN of your security key: ", LONG)?;
+        seat.screen
+            .expect("PIN of your security key \"red\": ", LONG)?;
         seat.screen.line(PIN)?;
         seat.done()?;
         // The other one was enrolled without.
