@@ -1,6 +1,6 @@
 //! A security key that its owner enrolls at the seat of a machine, and what it is good for then.
 
-use super::{CODE, LONG, SHELL, SUDO, Seat, TOUCH, alice, case, sit_down};
+use super::{CODE, LONG, SHELL, SUDO, Seat, TOUCH, VERIFIED, alice, case, sit_down};
 use crate::{Outcome, cases::Case, failure::ensure, host::Host, ssh::PROMPT};
 
 /// The table.
@@ -10,7 +10,7 @@ pub const CASES: &[Case] = &[
         by_touch,
     ),
     case(
-        "at the seat alice enrolls a key with a PIN, kept on it, of EdDSA and attested; a key of a touch is asked none",
+        "at the seat alice enrolls a key with a PIN, kept on it, of EdDSA and attested; of two keys each gets its own PIN",
         by_pin,
     ),
 ];
@@ -121,6 +121,30 @@ fn by_pin(host: &Host) -> Outcome {
         seat.enter()?;
         let (which, shown) = seat.screen.expect_any(&[super::DONE, CODE], LONG)?;
         ensure(which == 0, || format!("not let in by a touch: {shown}"))?;
-        seat.screen.expect(SHELL, PROMPT).map(drop)
+        seat.screen.expect(SHELL, PROMPT)?;
+        both_with_pins(host, seat)
     })
+}
+
+/// Both keys plugged in, each with a PIN of its own: the one that is named gets its own, and neither loses a try.
+fn both_with_pins(host: &Host, seat: &mut Seat<'_>) -> Outcome {
+    const OF_BLUE: &str = "314159";
+    host.policy(VERIFIED)?;
+    seat.tell(&format!("pin={OF_BLUE}"))?;
+    host.ok("vkey tell red plug")?;
+    seat.enter()?;
+    let prompt = |name: &str| format!("PIN of your security key \"{name}\": ");
+    let (blue, red) = (prompt("blue"), prompt("red"));
+    let (which, _) = seat
+        .screen
+        .expect_any(&[blue.as_str(), red.as_str()], LONG)?;
+    seat.screen.line([OF_BLUE, PIN][which])?;
+    seat.done()?;
+    for name in ["blue", "red"] {
+        let status = host.ok(&format!("vkey tell {name} status"))?;
+        ensure(status.contains("pin-retries=8 "), || {
+            format!("{name}: {status}")
+        })?;
+    }
+    Ok(())
 }
