@@ -206,11 +206,7 @@ fn nobody_touches_it_and_it_stops_blinking() {
     let answer = ask(&desk, &Challenge::new(&[&made.registered], SHORT).request);
     assert_eq!(failure(&answer), Some(Failure::Timeout));
     assert_eq!(answer.progress, [Progress::Touch]);
-    assert!(
-        answer.took < Duration::from_secs(5),
-        "{:?}",
-        answer.took
-    );
+    assert!(answer.took < Duration::from_secs(5), "{:?}", answer.took);
     key.wait(false);
 }
 
