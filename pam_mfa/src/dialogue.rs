@@ -98,7 +98,7 @@ pub(crate) fn run(
             return Ended::without_grant(match failure {
                 Failure::Unreachable(_) | Failure::Elapsed => Outcome::Unavailable,
                 // An answer, if not a step: nobody may turn a refusal into "unreachable".
-                Failure::Refused(_) => Outcome::Denied,
+                Failure::Refused(_) | Failure::Starved(_) => Outcome::Denied,
                 Failure::Malformed(_) => Outcome::Lost,
             });
         }

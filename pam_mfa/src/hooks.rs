@@ -176,23 +176,28 @@ pub(crate) fn authenticate(pamh: &mut PamHandle, raw: &[&CStr], flags: PamFlag) 
             )),
             Passed::Granted | Passed::NotRequired => {}
         }
-        let kept = ffi::keep_transaction(
-            pamh,
-            Transaction {
-                whose: Some(whose),
-                passed: Some(passed),
-                grant: ended.grant,
-                preliminary: None,
-            },
-        );
-        if kept.is_err() {
-            call.log.error(format_args!(
-                "libpam cannot keep the outcome for the account phase"
-            ));
-            return outcome::failed(Hook::Auth);
-        }
+        let kept = Transaction {
+            whose: Some(whose),
+            passed: Some(passed),
+            grant: ended.grant,
+            preliminary: None,
+        };
+        return keep(pamh, &call, kept).unwrap_or(code);
+    }
+    // A host may try again in one handle: what an earlier try was granted is nothing to one that was not.
+    if !call.args.decoy && ffi::transaction(pamh) != Transaction::default() {
+        return keep(pamh, &call, Transaction::default()).unwrap_or(code);
     }
     code
+}
+
+/// Keeps what the account phase will need; what to say instead where that cannot be done.
+fn keep(pamh: &mut PamHandle, call: &Call, kept: Transaction) -> Option<PamResultCode> {
+    ffi::keep_transaction(pamh, kept).err()?;
+    call.log.error(format_args!(
+        "libpam cannot keep the outcome for the account phase"
+    ));
+    Some(outcome::failed(Hook::Auth))
 }
 
 /// How the auth phase passed, if it did.

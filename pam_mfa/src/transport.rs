@@ -28,6 +28,9 @@ pub(crate) enum Failure {
     Elapsed,
     /// The daemon answered with an error.
     Refused(String),
+    /// This process may open nothing more. Whoever starts a program decides how much it may: it is no sign of a daemon that
+    /// is out of order, and must not let pass what that would.
+    Starved(String),
     /// The answer makes no sense.
     Malformed(String),
 }
@@ -38,6 +41,7 @@ impl fmt::Display for Failure {
             Self::Unreachable(why) => write!(f, "mfad cannot be reached ({why})"),
             Self::Elapsed => f.write_str("mfad did not answer in time"),
             Self::Refused(why) => write!(f, "mfad refused the call ({why})"),
+            Self::Starved(why) => write!(f, "this program cannot open a socket ({why})"),
             Self::Malformed(why) => write!(f, "mfad broke the protocol ({why})"),
         }
     }
@@ -175,7 +179,12 @@ impl Link {
         if matches!(route, Route::Peer) && !socket::is_roots(path).map_err(|e| unreachable(&e))? {
             return Err(unreachable(&"not root's alone to create"));
         }
-        let fd = socket::dial(path, patience).map_err(|e| unreachable(&e))?;
+        let fd = socket::dial(path, patience).map_err(|error| match error.raw_os_error() {
+            Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS) => {
+                Failure::Starved(error.to_string())
+            }
+            _ => unreachable(&error),
+        })?;
         match (socket::peer_uid(&fd), route) {
             (Ok(0), Route::Peer) => Ok(Self::Peer(Peer::new(fd))),
             (Ok(0), Route::Bus) => Bus::reach(fd, patience).map(Self::Bus),

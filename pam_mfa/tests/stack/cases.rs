@@ -41,6 +41,14 @@ pub(crate) const ALL: &[Case] = &[
         "nor_does_one_that_is_stopped_while_the_bus_is_its_way",
         phases::stopped_on_the_bus,
     ),
+    (
+        "who_may_open_nothing_more_is_denied_whatever_the_administrator_lets_pass",
+        reach::starved,
+    ),
+    (
+        "a_try_that_is_refused_leaves_nothing_of_one_before_it",
+        phases::second_try,
+    ),
     ("break_glass_is_for_root_at_a_console", phases::break_glass),
     ("a_decoy_asks_alike_and_always_refuses", dialogue::decoy),
     ("a_bad_argument_denies_in_every_hook", phases::bad_arguments),

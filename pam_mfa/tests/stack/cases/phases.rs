@@ -13,8 +13,8 @@ use crate::{
     Bed,
     daemon::{CALLS, CODE, SLOW},
     host::{
-        AUTH_ERR, AUTHINFO_UNAVAIL, PERM_DENIED, RHOST, SERVICE_ERR, SESSION_ERR, SUCCESS, TTY,
-        USER,
+        AUTH_ERR, AUTHINFO_UNAVAIL, PERM_DENIED, RHOST, Reply, SERVICE_ERR, SESSION_ERR, SUCCESS,
+        TTY, Transaction, USER,
     },
     hygiene::{begin_in_child, end_of, in_child},
     sandbox::stack,
@@ -337,4 +337,21 @@ pub(super) fn another_user(bed: &mut Bed) {
     });
     assert_eq!(code, PERM_DENIED);
     assert_eq!(bed.calls().matches("user=\"bob\"").count(), 1);
+}
+
+pub(super) fn second_try(bed: &mut Bed) {
+    bed.daemon(&["peer", PAM_SOCKET]);
+    // The first try is right, and the stack fails elsewhere.
+    stack(
+        "login",
+        "auth required MODULE\nauth required pam_deny.so\naccount required MODULE\n",
+    );
+    let answers = [Reply::Type(CODE), Reply::Type(b"000000")];
+    let mut login = Transaction::start("login", Some(b"alice"), answers);
+    assert_ne!(login.authenticate(), SUCCESS);
+    assert_ne!(login.authenticate(), SUCCESS);
+    assert_eq!(bed.calls().matches("Respond").count(), 2);
+    login.account();
+    let calls = bed.calls();
+    assert!(!calls.contains("g-alice"), "{calls}");
 }

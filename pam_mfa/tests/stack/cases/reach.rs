@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use mfad_protocol::names::{PAM_SOCKET, STATE_DIR, USER_SOCKET};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::{STACK, auth, typed};
 use crate::{
@@ -120,4 +121,30 @@ pub(super) fn foreign_bus(bed: &mut Bed) {
     });
     assert_eq!(code, AUTHINFO_UNAVAIL);
     assert_eq!(bed.calls(), "");
+}
+
+pub(super) fn starved(bed: &mut Bed) {
+    bed.daemon(&["peer", PAM_SOCKET]);
+    stack(
+        "su",
+        "auth required MODULE after=password unreachable=ignore\naccount required MODULE guard=su\n",
+    );
+    let code = in_child(|| {
+        let mut su = typed("su", "none", CODE);
+        assert_eq!(su.authenticate(), SUCCESS);
+        // The next descriptor would be the lowest that is free, which is not allowed any more.
+        let next = std::fs::File::open("/dev/null").unwrap();
+        let least = u64::try_from(std::os::fd::AsRawFd::as_raw_fd(&next)).unwrap();
+        drop(next);
+        let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, least, most).unwrap();
+        // A libpam that cannot open its audit log fails too, and hides what the module said.
+        assert_ne!(su.authenticate(), SUCCESS);
+        setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
+        // Its account line lets pass what its auth line did.
+        std::fs::remove_file(PAM_SOCKET).unwrap();
+        su.account()
+    });
+    assert_eq!(code, AUTHINFO_UNAVAIL);
+    assert_eq!(bed.calls().matches("Begin").count(), 1);
 }
