@@ -78,7 +78,7 @@ toolchain:
 # tokio and its descriptors into sshd.
 build: toolchain packages
 	$(CARGO) build --release --locked -p mfad -p mfad-fido -p mfactl
-	$(CARGO) build --release --locked -p pam_mfa --target-dir target/pam --config 'profile.release.opt-level="s"'
+	$(CARGO) build --release --locked -p pam_mfa --target-dir target/pam
 	packaging/check-module.sh $(MODULE)
 	@touch $(BUILT)
 
