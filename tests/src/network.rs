@@ -65,7 +65,7 @@ impl<'h> Network<'h> {
         Ok(network)
     }
 
-    /// Whether somebody is let in from there, by a key alone.
+    /// Whether somebody is let in from there, with this dialogue after the key.
     pub fn admits(
         &self,
         person: &Person,
