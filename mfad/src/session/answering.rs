@@ -1,7 +1,7 @@
-//! An answer's way: sorted by form, judged by the store in one durable transaction, and turned into the next step.
+//! An answer's way: sorted by form, judged (in `judging`), and turned into the next step. It must not look into the store's
+//! verdict, which is `judging`'s.
 
 use std::{
-    fmt,
     os::fd::OwnedFd,
     time::{Duration, Instant},
 };
@@ -11,56 +11,19 @@ use zeroize::Zeroizing;
 
 use super::{
     Caller,
-    dialogue::{Dialogue, Heard, Next},
+    dialogue::{Heard, Next},
     grant::Earned,
+    judging::Failure,
     logins::visible,
     remembering,
     running::{Running, Stage},
     verdict::Play,
 };
-use crate::{
-    audit::{Event, Record},
-    clock::Now,
-    engine::{Engine, HASHING_PATIENCE, REALM},
-    factor::{
-        Evidence,
-        answer::Answer,
-        backup::{BackupGuess, open_set},
-        otp::{OtpGuess, identity},
-    },
-    store::{Attempt, Guess, Judgement, Kind, Person, StoreError},
-    throttle::Class,
-};
+use crate::{audit::Event, clock::Now, engine::Engine, factor::answer::Answer, store::Kind};
 
 /// Every refusal takes at least so long from the answer on, whatever it was refused for: it covers what the work
 /// behind different refusals takes (the longest is a backup code's hash).
 const REFUSAL: Duration = Duration::from_millis(100);
-
-/// The daemon could not judge.
-#[derive(Debug)]
-pub(super) enum Failure {
-    Store(StoreError),
-    Busy,
-}
-
-impl Failure {
-    /// Being busy is no excuse: whoever can keep the daemon busy must not reach what `unreachable=ignore` lets through.
-    pub(super) const fn state(&self) -> State {
-        match self {
-            Self::Busy | Self::Store(StoreError::Busy) => State::Denied,
-            Self::Store(_) => State::Unavailable,
-        }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Store(error) => error.fmt(f),
-            Self::Busy => f.write_str("too many backup codes are being checked at once"),
-        }
-    }
-}
 
 impl Engine {
     /// Answers a dialogue's prompt. A dialogue that is not this caller's, or not there, is refused like a wrong code; and so
@@ -209,91 +172,6 @@ impl Engine {
         }
     }
 
-    /// Has the store judge an answer. The answer for nobody makes the same way as any other.
-    async fn judge(
-        &self,
-        running: &Running,
-        dialogue: &Dialogue,
-        answer: Answer,
-        now: Now,
-    ) -> Result<Heard, Failure> {
-        let class = match &answer {
-            Answer::NoGuess => return Ok(self.shrug(running, now)),
-            Answer::Code(_) | Answer::TwoCodes(..) => Class::Otp,
-            Answer::Backup(_) => Class::BackupCodes,
-        };
-        let guess: Box<dyn Guess> = if let Answer::Backup(code) = &answer {
-            self.hash(running, dialogue, code.clone()).await?
-        } else {
-            Box::new(OtpGuess {
-                answer,
-                person: running.person.as_ref().map(|(_, key)| key.clone()),
-                allowed: dialogue.allowed.clone(),
-                windows: Self::windows(&running.loaded),
-                now,
-                keyring: std::sync::Arc::clone(&self.keyring),
-                decoy: std::sync::Arc::clone(&self.decoy.otp),
-            })
-        };
-        self.submit(running.attempt(dialogue, class, now), guess, None)
-            .await
-    }
-
-    /// Has the store judge a guess. `evidence` is what a right one is worth, if that is more than its kind.
-    pub(super) async fn submit(
-        &self,
-        attempt: Attempt,
-        guess: Box<dyn Guess>,
-        evidence: Option<Evidence>,
-    ) -> Result<Heard, Failure> {
-        let (record, class) = (attempt.record.clone(), attempt.class);
-        let right = if attempt.completes {
-            "granted"
-        } else {
-            "accepted"
-        };
-        let judgement = self
-            .store
-            .judge(attempt, guess)
-            .await
-            .map_err(Failure::Store)?;
-        Ok(self.tell(record, judgement, class, right, evidence))
-    }
-
-    /// Sends what came of an answer to syslog (the store has its own record by now).
-    fn tell(
-        &self,
-        mut record: Record,
-        judgement: Judgement,
-        class: Class,
-        right: &'static str,
-        evidence: Option<Evidence>,
-    ) -> Heard {
-        let (outcome, factor, heard) = match judgement {
-            Judgement::Accepted { kind, name } => {
-                let heard = Heard::Right(evidence.unwrap_or_else(|| kind.into()));
-                (right, format!("{} {name}", kind.word()), heard)
-            }
-            Judgement::Cloned { kind, name } => {
-                record.event = Event::Alarm;
-                let factor = format!("{} {name}", kind.word());
-                ("cloned", factor, Heard::NotRight)
-            }
-            Judgement::Wrong => ("wrong", class.word().to_owned(), Heard::NotRight),
-            Judgement::NotEvaluated(_) => {
-                ("not-evaluated", class.word().to_owned(), Heard::NotRight)
-            }
-        };
-        outcome.clone_into(&mut record.outcome);
-        record.factor = Some(factor);
-        self.trail.send(&record);
-        // Keys are never refused, and who answers for one can be wrong as often as they like.
-        if outcome == "wrong" && class != Class::Key {
-            self.count_failure(record.user.as_deref().unwrap_or_default(), self.now());
-        }
-        heard
-    }
-
     /// Records a decision that no answer could change.
     pub(super) fn note_unasked(&self, running: &Running, outcome: &str, why: &str, now: Now) {
         let mut record = running
@@ -302,55 +180,6 @@ impl Engine {
         record.rule.clone_from(&running.rule);
         record.detail = Some(why.to_owned());
         self.note(record);
-    }
-
-    /// An answer that can be no code (sshd's junk, a password, nothing): it costs nothing.
-    fn shrug(&self, running: &Running, now: Now) -> Heard {
-        let mut record = running
-            .facts
-            .record(now.wall, Event::Authentication, "no-guess");
-        record.rule.clone_from(&running.rule);
-        self.note(record);
-        Heard::NotRight
-    }
-
-    /// Hashes a backup code beside the event loop, at most two at once.
-    async fn hash(
-        &self,
-        running: &Running,
-        dialogue: &Dialogue,
-        code: String,
-    ) -> Result<Box<dyn Guess>, Failure> {
-        let code = Zeroizing::new(code);
-        let allowed = dialogue.allowed.contains(Kind::BackupCodes);
-        let person = self.person(running).await?;
-        let set = person
-            .and_then(|person| {
-                open_set(&person.credentials, &self.keyring, |set| {
-                    identity(&person.key, set.kind, set.id)
-                })
-            })
-            .unwrap_or_else(|| self.decoy.set.clone());
-        let turn = tokio::time::timeout(HASHING_PATIENCE, self.hashing.acquire()).await;
-        let _turn = turn
-            .map_err(|_| Failure::Busy)?
-            .map_err(|_| Failure::Busy)?;
-        let keyring = std::sync::Arc::clone(&self.keyring);
-        let digest = tokio::task::spawn_blocking(move || set.digest(&keyring, &code)).await;
-        let digest = digest
-            .map_err(|_| Failure::Busy)?
-            .map_err(|_| Failure::Busy)?;
-        Ok(Box::new(BackupGuess::new(digest, allowed)))
-    }
-
-    async fn person(&self, running: &Running) -> Result<Option<Person>, Failure> {
-        let Some((_, key)) = &running.person else {
-            return Ok(None);
-        };
-        self.store
-            .find_person(REALM, &key.name)
-            .await
-            .map_err(Failure::Store)
     }
 
     /// All is proven. What is left to ask, if the rule allows it, is whether this device shall be remembered.

@@ -15,6 +15,7 @@ pub mod facts;
 pub mod first_factor;
 pub mod gather;
 pub mod grant;
+mod judging;
 mod keying;
 mod keys;
 mod login_key;
