@@ -1,7 +1,7 @@
 //! The PIN of a security key at the seat of a machine: by either protocol, wrong, paused and blocked.
 
-use super::{Seat, VERIFIED, alice, at_the_seat, case, import, sit_down};
-use crate::{Outcome, cases::Case, host::Host};
+use super::{DONE, SUDO, Seat, VERIFIED, alice, at_the_seat, case, import, sit_down};
+use crate::{Outcome, cases::Case, failure::ensure, host::Host};
 
 /// The table.
 pub const CASES: &[Case] = &[
@@ -12,6 +12,10 @@ pub const CASES: &[Case] = &[
     case(
         "a PIN that is wrong too often pauses the virtual key, then blocks it, and a code still lets in",
         blocked,
+    ),
+    case(
+        "with the preset aal3 sudo takes no code but the virtual key with its PIN, and nothing is lacking",
+        aal3,
     ),
 ];
 
@@ -29,6 +33,24 @@ fn protocols(host: &Host) -> Outcome {
             seat.done()?;
         }
         Ok(())
+    })
+}
+
+fn aal3(host: &Host) -> Outcome {
+    at_the_seat(host, |seat| {
+        host.ok(
+            "install -d /etc/mfa/policy.d && cp /usr/lib/mfa/presets/aal3.toml /etc/mfa/policy.d/ && \
+             mfactl policy reload && mfactl policy check --preset aal3",
+        )?;
+        seat.tell(&format!("pin={PIN}"))?;
+        seat.ask(SUDO)?;
+        // A code is not asked for: whatever is typed here is as good as Enter.
+        let code = seat.codes.next().unwrap_or_default();
+        seat.screen.line(&code)?;
+        let (which, shown) = seat.screen.expect_any(&[ASKED, DONE], super::LONG)?;
+        ensure(which == 0, || format!("let in: {shown}"))?;
+        seat.screen.line(PIN)?;
+        seat.done()
     })
 }
 
