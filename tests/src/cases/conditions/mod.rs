@@ -73,6 +73,16 @@ fn rule(when: &str, rest: &str) -> String {
     format!("[[rule]]\nname = \"the case's\"\nwhen = {when}\n{rest}\n")
 }
 
+/// Has the daemon look addresses up in this database.
+fn use_places(host: &Host, database: &Database) -> Outcome {
+    host.write_bytes("/etc/mfa/places.mmdb", &database.write())?;
+    host.write(
+        "/etc/mfa/mfad.toml",
+        "0644",
+        "[risk]\nlocation-database = \"/etc/mfa/places.mmdb\"\n",
+    )
+}
+
 /// An enrolled person, at an sshd that is content with a key: whether they come in is the account line's affair.
 fn by_key_alone(host: &Host) -> Result<(Person, Totp), Failure> {
     host.use_stack("sshd-key")?;
@@ -179,12 +189,7 @@ fn country(host: &Host) -> Outcome {
         kind: "GeoLite2-Country",
         networks: vec![([8, 8, 8, 0].into(), 24, Value::geolite2_country("CH"))],
     };
-    host.write_bytes("/etc/mfa/places.mmdb", &database.write())?;
-    host.write(
-        "/etc/mfa/mfad.toml",
-        "0644",
-        "[risk]\nlocation-database = \"/etc/mfa/places.mmdb\"\n",
-    )?;
+    use_places(host, &database)?;
     opened_by(ABROAD, SWISS)?;
     refused_by(host, &alice, ABROAD, NOT_SWISS)?;
     // This machine's own address is in no country, and that is known.

@@ -1,6 +1,6 @@
 //! Conditions on where somebody comes from, met by clients in network namespaces of their own.
 
-use super::{CODE, by_key_alone, number, rule};
+use super::{CODE, by_key_alone, number, rule, use_places};
 use crate::{
     Failure, Outcome,
     cases::Case,
@@ -56,12 +56,7 @@ fn places(host: &Host) -> Outcome {
             ([8, 8, 2, 0].into(), 24, Value::geolite2_country("LI")),
         ],
     };
-    host.write_bytes("/etc/mfa/places.mmdb", &database.write())?;
-    host.write(
-        "/etc/mfa/mfad.toml",
-        "0644",
-        "[risk]\nlocation-database = \"/etc/mfa/places.mmdb\"\n",
-    )?;
+    use_places(host, &database)?;
     // Each with whom it lets in: the first client, the first by IPv6, the second.
     for (when, here, by_six, there) in [
         ("{ network = \"8.8.1.0/24\" }", true, false, false),
