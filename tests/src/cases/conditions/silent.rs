@@ -40,5 +40,6 @@ fn hanging(host: &Host) -> Outcome {
     let took = begun.elapsed();
     ensure(took < DEADLINE, || format!("refused after {took:?}"))?;
     host.ok(ANSWER)?;
+    host.ok("mfactl audit --json | grep 'the name service does not answer'")?;
     host.ssh_in(&alice, "-o BatchMode=yes", &[])
 }
